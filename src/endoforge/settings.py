@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The base of every settings class, and one-line answers to wrong settings.
+
+What a particular stage can be told lives beside that stage; this file only knows how settings
+behave: read-only, complete, and unknown keys refused with the nearest valid name.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+
+from endoforge.errors import SettingsError
+
+
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    low, high = value
+    if low > high:
+        raise ValueError(f"the lower end {low} is above the upper end {high}")
+    return value
+
+
+#: Lower and upper end of a uniform distribution; equal ends fix the value.
+Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
+class Settings(BaseModel):
+    """Base of every settings class: read-only, and a misspelt key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+def validate(kind: type[SettingsT], values: Mapping[str, Any]) -> SettingsT:
+    """Build settings from plain values, or say in one line what is wrong with them.
+
+    Raises:
+        SettingsError: Names the key's full path, the value that came, and the nearest valid key.
+    """
+    try:
+        return kind.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_one_line(kind, error)) from None
+
+
+def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
+    """Apply ``a.b=value`` assignments to nested plain values and return the new values.
+
+    The value is read as YAML without tags or aliases, so numbers, lists and ``true`` work.
+
+    Example:
+        >>> override({"camera": {"width": 320}}, ["camera.width=640"])
+        {'camera': {'width': 640}}
+    """
+    import yaml
+
+    result = _copied(values)
+    for assignment in assignments:
+        path, equals, text = assignment.partition("=")
+        if not equals or not path:
+            raise SettingsError(f"expected KEY=VALUE after --set, got {assignment!r}")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            value = text
+        node = result
+        *parents, last = path.split(".")
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise SettingsError(f"{path!r} goes through {parent!r}, which is not a group")
+            node = child
+        node[last] = value
+    return result
+
+
+def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _copied(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+
+
+def _one_line(kind: type[Settings], error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = [str(part) for part in first["loc"]]
+    if first["type"] == "extra_forbidden":
+        known = sorted(_fields_at(kind, where[:-1]))
+        near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}?" if near else f"valid here: {', '.join(known)}"
+        return f"unknown setting {'.'.join(where)!r}; {hint}"
+    shown = repr(first.get("input"))
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    return f"setting {'.'.join(where) or kind.__name__!r}: {first['msg']} (got {shown})"
+
+
+def _fields_at(kind: type[BaseModel], path: Sequence[str]) -> set[str]:
+    """Names that are valid at a path inside a settings class, over all members of a union."""
+    kinds = {kind}
+    for part in path:
+        fields = [k.model_fields[part].annotation for k in kinds if part in k.model_fields]
+        if fields:  # other parts of the path are the tags that pydantic adds for a union
+            kinds = {found for annotation in fields for found in _models_in(annotation)}
+    return {name for k in kinds for name in k.model_fields}
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    elif get_origin(annotation) is not None or get_origin(annotation) is Union:
+        for argument in get_args(annotation):
+            yield from _models_in(argument)
