@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Light sources and their fall-off, tissue reflectance and texture, sensor response."""
+"""Light, tissue and sensor as numbers: what a renderer needs to know, without a renderer."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engine set-up, the fast surface renderer, and the slow NumPy twin it is tested against."""
+"""From a scene, a camera and a view to a labelled frame."""

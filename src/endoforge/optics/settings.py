@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be told to light, tissue and sensor. Every `Range` is drawn uniformly per sequence."""
+
+from pydantic import Field
+
+from endoforge.settings import Range, Settings
+
+
+class LightSettings(Settings):
+    """The small sources beside the lens of the scope."""
+
+    sources: int = Field(3, ge=1, le=4, description="number of light sources around the lens")
+    offset_mm: Range = Field(
+        (2.0, 4.0), description="distance of each source from the optical axis, mm"
+    )
+    mu: Range = Field(
+        (1.0, 2.5), description="narrowness of the beam: exp(-mu (1 - cos angle)), no unit"
+    )
+    intensity: Range = Field(
+        (900.0, 1600.0),
+        description="radiant intensity of all sources together, sensor units times mm² per sr",
+    )
+    balance: Range = Field(
+        (0.7, 1.3), description="strength of one source relative to an equal share, no unit"
+    )
+    warmth: Range = Field(
+        (-0.08, 0.08), description="red gained and blue lost by a warmer lamp, as a fraction"
+    )
+
+
+class TissueSettings(Settings):
+    """How mucosa looks. Colours are linear RGB fractions of the light that comes back."""
+
+    red: Range = Field((0.56, 0.76), description="albedo of the mucosa in red")
+    green_of_red: Range = Field((0.36, 0.54), description="green albedo as a fraction of red")
+    blue_of_green: Range = Field((0.55, 0.95), description="blue albedo as a fraction of green")
+    coarse_vessels: Range = Field(
+        (0.15, 0.65), description="absorption of the deep, bluish vessels, 0 to 1"
+    )
+    fine_vessels: Range = Field(
+        (0.25, 0.75), description="absorption of the shallow, red vessels, 0 to 1"
+    )
+    mottling: Range = Field((0.08, 0.25), description="depth of the blotches in the albedo, 0 to 1")
+    relief: Range = Field(
+        (0.05, 0.22), description="root mean square slope of the fine relief, mm per mm"
+    )
+    roughness: Range = Field(
+        (0.12, 0.26), description="GGX roughness (alpha) of the wet film, 0 to 1"
+    )
+    refraction: Range = Field((1.33, 1.45), description="refractive index of the wet film")
+    softness: Range = Field(
+        (0.25, 0.5), description="how far red light creeps past the terminator, cosine units"
+    )
+    interreflection: Range = Field(
+        (0.25, 0.5), description="share of once-reflected light that reaches the wall again"
+    )
+    tile_mm: Range = Field((52.0, 76.0), description="period of the vessel pattern, mm")
+    textures: int = Field(
+        8, ge=1, le=1024, description="number of different vessel patterns to choose from"
+    )
+
+
+class SensorSettings(Settings):
+    """From scene-linear radiance to the picture on the screen."""
+
+    gain: Range = Field((0.85, 1.2), description="exposure: sensor value per unit of radiance")
+    gamma: Range = Field((2.1, 2.3), description="exponent of the display's response")
+    shoulder: Range = Field(
+        (0.5, 0.7), description="sensor value above which highlights are compressed, 0 to 1"
+    )
+    metering: Range = Field(
+        (0.4, 0.8),
+        description="how much of a brightness error automatic exposure corrects: 0 none, 1 all",
+    )
+    target: Range = Field(
+        (0.22, 0.32), description="mean linear value that automatic exposure aims at, 0 to 1"
+    )
+    blur_px: Range = Field(
+        (0.4, 0.8), description="standard deviation of the lens's point spread, px"
+    )

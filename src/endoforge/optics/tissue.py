@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tissue is made of, as a record of numbers, and the reflection laws that use them.
+
+The functions here are the reference in NumPy; `render.surface` holds the same laws as a kernel.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from endoforge.optics.settings import TissueSettings
+from endoforge.settings import Range
+
+Rgb = tuple[float, float, float]
+
+#: Light that comes back through a deep vein and through a shallow vessel, per colour channel.
+COARSE_TRANSMISSION: Rgb = (0.55, 0.50, 0.72)
+FINE_TRANSMISSION: Rgb = (0.80, 0.28, 0.30)
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """How a surface looks, before a mesh multiplies the albedo by its tint.
+
+    Attributes:
+        albedo: Share of the light that comes back, linear RGB, 0 to 1.
+        coarse_vessels: Absorption of the deep, bluish vessels, 0 to 1.
+        fine_vessels: Absorption of the shallow, red vessels, 0 to 1.
+        mottling: Depth of the blotches in the albedo, 0 to 1.
+        relief: Root mean square slope of the fine relief, mm per mm.
+        roughness: GGX roughness (alpha) of the wet film, 0 to 1.
+        f0: Share of light that the film reflects when hit squarely.
+        softness: How far light creeps past the terminator, per colour channel, cosine units.
+        interreflection: Share of once-reflected light that reaches the wall again.
+        tile_mm: Period of the vessel pattern, mm.
+        texture_seed: Which vessel pattern; see `optics.texture`.
+    """
+
+    albedo: Rgb = (0.66, 0.30, 0.22)
+    coarse_vessels: float = 0.4
+    fine_vessels: float = 0.5
+    mottling: float = 0.15
+    relief: float = 0.12
+    roughness: float = 0.18
+    f0: float = 0.025
+    softness: Rgb = (0.35, 0.14, 0.10)
+    interreflection: float = 0.35
+    tile_mm: float = 64.0
+    texture_seed: int = 0
+
+
+def sample_tissue(settings: TissueSettings, rng: np.random.Generator) -> Tissue:
+    """Draw one tissue from the ranges in the settings."""
+
+    def draw(limits: Range) -> float:
+        return float(rng.uniform(*limits))
+
+    red = draw(settings.red)
+    green = red * draw(settings.green_of_red)
+    blue = green * draw(settings.blue_of_green)
+    softness = draw(settings.softness)
+    return Tissue(
+        albedo=(red, green, blue),
+        coarse_vessels=draw(settings.coarse_vessels),
+        fine_vessels=draw(settings.fine_vessels),
+        mottling=draw(settings.mottling),
+        relief=draw(settings.relief),
+        roughness=draw(settings.roughness),
+        f0=normal_reflectance(draw(settings.refraction)),
+        softness=(softness, 0.4 * softness, 0.3 * softness),
+        interreflection=draw(settings.interreflection),
+        tile_mm=draw(settings.tile_mm),
+        texture_seed=int(rng.integers(settings.textures)),
+    )
+
+
+def normal_reflectance(refractive_index: float) -> float:
+    """Share of light that a film in air reflects when hit squarely (Fresnel).
+
+    Example:
+        >>> round(normal_reflectance(1.33), 4)
+        0.0201
+    """
+    return ((refractive_index - 1) / (refractive_index + 1)) ** 2
+
+
+def ggx_density(cos_half: Float[np.ndarray, "..."], alpha: float) -> Float[np.ndarray, "..."]:
+    """How many facets of a rough film point along the half vector, per steradian.
+
+    Args:
+        cos_half: Cosine between the mean normal and the half vector, 0 to 1.
+        alpha: GGX roughness.
+
+    Source:
+        Walter et al., *Microfacet models for refraction*, EGSR 2007, equation 33.
+    """
+    squared = alpha * alpha
+    return squared / (np.pi * (cos_half**2 * (squared - 1) + 1) ** 2)
+
+
+def smith_visibility(
+    cos_in: Float[np.ndarray, "..."], cos_out: Float[np.ndarray, "..."], alpha: float
+) -> Float[np.ndarray, "..."]:
+    """Masking and shadowing of facets, already divided by 4 cos_in cos_out.
+
+    Source:
+        Heitz, *Understanding the masking-shadowing function*, JCGT 2014, equation 99 with 72
+        (height-correlated Smith term for GGX).
+    """
+    squared = alpha * alpha
+    toward_light = cos_out * np.sqrt(cos_in**2 * (1 - squared) + squared)
+    toward_camera = cos_in * np.sqrt(cos_out**2 * (1 - squared) + squared)
+    result: Float[np.ndarray, "..."] = 0.5 / np.maximum(toward_light + toward_camera, 1e-6)
+    return result
+
+
+def schlick_fresnel(cos_half_out: Float[np.ndarray, "..."], f0: float) -> Float[np.ndarray, "..."]:
+    """Share of light that the film reflects, rising to 1 at grazing angles.
+
+    Source:
+        Schlick, *An inexpensive BRDF model*, Eurographics 1994, equation 15.
+    """
+    return f0 + (1 - f0) * (1 - cos_half_out) ** 5
+
+
+def soft_cosine(
+    cos_in: Float[np.ndarray, "..."], softness: Float[np.ndarray, "..."] | float
+) -> Float[np.ndarray, "..."]:
+    """The cosine law with a terminator that light creeps past, as it does in tissue.
+
+    With softness 0 it is Lambert's max(cos, 0). It stands for subsurface scattering, which the
+    surface renderer does not trace, and keeps the energy of Lambert's law.
+
+    Source:
+        Wrapped diffuse lighting, normalised: McAuley, *Energy-conserving wrapped diffuse* (2013).
+    """
+    wrapped: Float[np.ndarray, "..."] = np.maximum(cos_in + softness, 0) / (1 + softness) ** 2
+    return wrapped
