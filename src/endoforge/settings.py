@@ -7,11 +7,16 @@ behave: read-only, complete, and unknown keys refused with the nearest valid nam
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from pathlib import Path
+from typing import Annotated, Any, TypeVar, get_args
 
+import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from endoforge.errors import SettingsError
+
+_MAX_TEXT_BYTES = 1_000_000
+_MAX_DEPTH = 50
 
 
 def _ordered(value: tuple[float, float]) -> tuple[float, float]:
@@ -55,17 +60,11 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
         >>> override({"camera": {"width": 320}}, ["camera.width=640"])
         {'camera': {'width': 640}}
     """
-    import yaml
-
     result = _copied(values)
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals or not path:
             raise SettingsError(f"expected KEY=VALUE after --set, got {assignment!r}")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            value = text
         node = result
         *parents, last = path.split(".")
         for parent in parents:
@@ -73,8 +72,56 @@ def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str,
             if not isinstance(child, dict):
                 raise SettingsError(f"{path!r} goes through {parent!r}, which is not a group")
             node = child
-        node[last] = value
+        node[last] = read_yaml(text, source=f"--set {path}")
     return result
+
+
+def read_settings_file(path: Path) -> dict[str, Any]:
+    """Read a YAML settings file as plain values.
+
+    Raises:
+        SettingsError: The file is missing, over 1 MB, or not a plain mapping.
+    """
+    try:
+        size = path.stat().st_size
+        if size > _MAX_TEXT_BYTES:
+            raise SettingsError(f"{path} has {size} bytes; a settings file has at most 1,000,000")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the settings file {path}: {error}") from None
+    values = read_yaml(text, source=str(path))
+    if not isinstance(values, dict):
+        raise SettingsError(f"{path} holds {type(values).__name__}; expected a mapping of settings")
+    return values
+
+
+def read_yaml(text: str, source: str) -> Any:
+    """Read YAML as plain values: no tags, no aliases, at most 50 levels.
+
+    Raises:
+        SettingsError: Says where the text comes from and what is wrong with it.
+    """
+    try:
+        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader, restricted further)
+    except (yaml.YAMLError, RecursionError) as error:
+        problem = " ".join(str(error).split())[:200]
+        raise SettingsError(f"{source} is not plain YAML: {problem}") from None
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """A safe loader that also refuses aliases and deep nesting."""
+
+    _level = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are not allowed in settings")
+        self._level += 1
+        if self._level > _MAX_DEPTH:
+            raise yaml.YAMLError(f"more than {_MAX_DEPTH} levels of nesting")
+        node = super().compose_node(parent, index)
+        self._level -= 1
+        return node
 
 
 def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +154,5 @@ def _fields_at(kind: type[BaseModel], path: Sequence[str]) -> set[str]:
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-    elif get_origin(annotation) is not None or get_origin(annotation) is Union:
-        for argument in get_args(annotation):
-            yield from _models_in(argument)
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One command per stage; the only place that prints or exits.
+
+Slow libraries are loaded by the command that needs them, so that ``--help`` answers at once.
+"""
+
+import json
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from endoforge import verbs
+from endoforge.errors import EndoforgeError
+
+EXIT_INCOMPLETE = 4
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="endoforge",
+    help="Labelled surgical video without a labeller: simulate, train, evaluate, run.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+OutOption = Annotated[Path, typer.Option("--out", "-o", help="Folder that the result goes to.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override one setting, e.g. camera.width=640. Repeatable."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+# ---- simulate and check --------------------------------------------------------------------------
+
+
+@app.command()
+def simulate(
+    recipe: Annotated[str, typer.Argument(help="Recipe name or YAML file, e.g. colon.")],
+    out: OutOption,
+    frames: Annotated[int | None, typer.Option(help="Frames in the whole data set.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same data set.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
+    assignments: SetOption = None,
+    strict: Annotated[bool, typer.Option(help="Stop at the first sequence that fails.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a labelled data set. Run the same command again to continue an interrupted one."""
+    with _progress("simulate", "frames", as_json) as progress:
+        report = verbs.simulate(
+            recipe,
+            out=out,
+            frames=frames,
+            seed=seed,
+            workers=workers,
+            assignments=assignments or (),
+            strict=strict,
+            progress=progress,
+        )
+    rate = report.frames_made / max(report.seconds, 1e-9)
+    _show(
+        report,
+        f"{report.frames} of {report.frames_planned} frames in {report.out} "
+        f"({report.frames_made} new, {rate:.1f} frames/s)",
+        as_json,
+    )
+    for sequence, failure in report.failures.items():
+        print(f"sequence {sequence} failed: {failure}", file=sys.stderr)
+    if not report.complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command()
+def check(
+    dataset: Annotated[Path, typer.Argument(help="Data set folder.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Verify a data set: hashes, units, ranges, and that depth, flow and poses agree."""
+    with _progress("check", "frames", as_json) as progress:
+        report = verbs.check(dataset, progress=progress)
+    lines = [f"{report.frames} frames in {report.sequences} sequences checked"]
+    lines += [str(problem) for problem in report.problems] or ["no problem found"]
+    _show(report, "\n".join(lines), as_json)
+    if report.problems:
+        raise typer.Exit(3)
+
+
+# ---- train, evaluate, run ------------------------------------------------------------------------
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(help="What to train: depth-unet.")],
+    data: Annotated[list[Path], typer.Option("--data", help="Data set folder. Repeatable.")],
+    out: OutOption,
+    assignments: SetOption = None,
+    start_from: Annotated[
+        str | None, typer.Option("--from", help="Model to fine-tune, e.g. depth or a folder.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option(help="Print what would happen, then stop.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a network on data sets. Run the same command again to continue."""
+    with _progress("train", "steps", as_json) as progress:
+        report = verbs.train(
+            task,
+            data=data,
+            out=out,
+            assignments=assignments or (),
+            start_from=start_from,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    _show(report, f"model in {out / 'model'}" if not dry_run else _pretty(report), as_json)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[str, typer.Argument(help="Model: depth, a RUN folder or a model folder.")],
+    dataset: Annotated[Path, typer.Argument(help="Data set folder with depth.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the result.")] = None,
+    fit_baselines_on: Annotated[
+        Path | None, typer.Option("--baselines-from", help="Data set that baselines may look at.")
+    ] = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a depth model with every alignment side by side, beside trivial baselines."""
+    with _progress("evaluate", "frames", as_json) as progress:
+        result = verbs.evaluate(
+            model,
+            dataset,
+            out=out,
+            baselines_from=fit_baselines_on,
+            assignments=assignments or (),
+            progress=progress,
+        )
+    _show(result.to_dict(), result.table(), as_json)
+
+
+@app.command()
+def run(
+    model: Annotated[str, typer.Argument(help="Model: depth, a RUN folder or a model folder.")],
+    path: Annotated[Path, typer.Argument(help="Picture, folder of pictures or video.")],
+    out: OutOption,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Estimate depth on a picture, a folder or a video."""
+    with _progress("run", "frames", as_json) as progress:
+        report = verbs.run(
+            model, path, out=out, assignments=assignments or (), progress=progress
+        )
+    _show(report, f"{report.frames} frames written to {out}", as_json)
+    for warning in report.warnings:
+        print(warning, file=sys.stderr)
+
+
+# ---- view, demo, doctor --------------------------------------------------------------------------
+
+
+@app.command()
+def view(
+    path: Annotated[Path, typer.Argument(help="Data set or RUN folder.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="HTML file.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one static page about a data set or a run; it opens from disk."""
+    page = verbs.view(path, out=out)
+    _show({"report": str(page)}, f"open {page}", as_json)
+
+
+@app.command()
+def demo(
+    out: OutOption = Path("demo"),
+    as_json: JsonOption = False,
+) -> None:
+    """Run the whole pipeline, small and offline: simulate, train, evaluate, run, report."""
+    from endoforge.demo import run_demo
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr if as_json else sys.stdout, flush=True)
+
+    result = run_demo(out, say)
+    _show(result, f"open {result['report']}", as_json)
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """Say what works on this machine and how to mend what does not."""
+    from endoforge.doctor import diagnose
+
+    findings = diagnose()
+    lines = []
+    for finding in findings:
+        lines.append(f"{'ok  ' if finding.ok else 'MISS'} {finding.name}: {finding.detail}")
+        if not finding.ok and finding.mend:
+            lines.append(f"     mend: {finding.mend}")
+    _show({"findings": [asdict(f) for f in findings]}, "\n".join(lines), as_json)
+    if any(not finding.ok and finding.required for finding in findings):
+        raise typer.Exit(1)
+
+
+# ---- how results, progress and errors reach a person ---------------------------------------------
+
+
+def _show(result: Any, text: str, as_json: bool) -> None:
+    print(json.dumps(_plain(result), default=str) if as_json else text)
+
+
+def _plain(result: Any) -> Any:
+    return asdict(result) if is_dataclass(result) and not isinstance(result, type) else result
+
+
+def _pretty(result: Any) -> str:
+    return json.dumps(_plain(result), indent=2, default=str)
+
+
+@contextmanager
+def _progress(
+    what: str, unit: str, quiet: bool
+) -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar with rate and time left on a terminal, a line now and then elsewhere."""
+    if quiet:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]:.1f} " + unit + "/s"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )
+    with bar:
+        task = bar.add_task(what, total=None, rate=0.0)
+        first: list[int] = []
+
+        def update(done: int, total: int) -> None:
+            first.append(done) if not first else None
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = (done - first[0]) / elapsed if elapsed > 0 else 0.0
+            bar.update(task, completed=done, total=total, rate=rate)
+
+        yield update
+
+
+def _version(show: bool) -> None:
+    if show:
+        from importlib.metadata import version
+
+        print(f"endoforge {version('endoforge')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print version.")
+    ] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
+    )
+    if not verbose and not debug:
+        logging.getLogger("endoforge.simulation.workers").setLevel(logging.CRITICAL)
+
+
+def _interrupt(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 bad input, 4 run again, 130."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(args=words)
+    except EndoforgeError as error:
+        if "--debug" in words:
+            raise
+        print(f"endoforge: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except SystemExit as stop:
+        if stop.code == EXIT_INTERRUPTED:
+            print("endoforge: interrupted; the same command continues", file=sys.stderr)
+        raise
+    sys.exit(0)

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One anatomy as one file beside the shards.
+
+A patient's colon takes tens of seconds to extract, so it is done once and every worker reads this
+file; the report draws the camera path over it.
+"""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from endoforge.errors import DataError
+from endoforge.frames.storage import write_atomically
+from endoforge.scene.anatomy.build import Anatomy
+from endoforge.scene.records import Centreline, Surface
+
+ANATOMY_FILE = "anatomy.npz"
+
+_SURFACE = ("vertices_mm", "faces", "normals", "tint", "face_label", "face_instance")
+
+
+def write_anatomy(path: Path, anatomy: Anatomy) -> None:
+    """Write an anatomy, whole or not at all.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    arrays = {name: getattr(anatomy.surface, name) for name in _SURFACE}
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        **arrays,
+        points_mm=anatomy.centreline.points_mm,
+        radius_mm=anatomy.centreline.radius_mm,
+        provenance=np.frombuffer(json.dumps(dict(anatomy.provenance)).encode(), np.uint8),
+    )
+    write_atomically(path, buffer.getvalue())
+
+
+def read_anatomy(path: Path) -> Anatomy:
+    """Read an anatomy that `write_anatomy` wrote.
+
+    Raises:
+        DataError: The file is damaged; removing it makes the next run extract the anatomy again.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Anatomy(
+                surface=Surface(**{name: file[name] for name in _SURFACE}),
+                centreline=Centreline(points_mm=file["points_mm"], radius_mm=file["radius_mm"]),
+                provenance=json.loads(file["provenance"].tobytes()),
+            )
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"{path} is damaged ({error}); remove it and run again, it will be made anew"
+        ) from None

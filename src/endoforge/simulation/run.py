@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage: settings in, a data set on disk out, however often it is interrupted.
+
+Which sequences exist is read from the folder itself, so "resume" is the same code as "start".
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from endoforge.errors import EndoforgeError
+from endoforge.frames.journal import reconcile
+from endoforge.frames.manifest import DatasetManifest, open_manifest
+from endoforge.scene.anatomy.build import build_anatomy
+from endoforge.scene.anatomy.settings import ProceduralAnatomy
+from endoforge.scene.records import COLON_LABELS
+from endoforge.simulation.anatomy_file import ANATOMY_FILE, read_anatomy, write_anatomy
+from endoforge.simulation.sequence import build_camera
+from endoforge.simulation.settings import ColonSimulation
+from endoforge.simulation.workers import Job, make_sequences
+from endoforge.streams import stream
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class SimulationReport:
+    """What a run of `simulate` did.
+
+    Attributes:
+        out: The data set's folder.
+        frames: Frames in the data set now.
+        frames_planned: Frames when it is complete.
+        frames_made: Frames that this run added.
+        seconds: Wall time of this run.
+        failures: What went wrong, by sequence number; empty when all is well.
+    """
+
+    out: Path
+    frames: int
+    frames_planned: int
+    frames_made: int
+    seconds: float
+    failures: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """True when every planned frame is on disk."""
+        return self.frames == self.frames_planned
+
+
+def simulate_colon(
+    settings: ColonSimulation,
+    out: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+    strict: bool = False,
+) -> SimulationReport:
+    """Make a labelled data set, or continue one.
+
+    Args:
+        settings: What to simulate.
+        out: The data set's folder; made when missing.
+        workers: Processes; 1 renders in this process on all cores.
+        progress: Called with (frames rendered so far, frames in the data set).
+        strict: Stop at the first sequence that fails instead of listing it.
+
+    Raises:
+        SettingsError: The folder holds a data set of other settings; names the first difference.
+        StorageError: The disk is full or the folder cannot be written; run again when mended.
+        EndoforgeError: A sequence failed and `strict` is set.
+    """
+    started = time.monotonic()
+    anatomy_file = _prepare_folder(settings, out)
+    finished = {record.sequence for record in reconcile(out)}
+    missing = [s for s in range(settings.sequences) if s not in finished]
+    done = made = settings.frames - sum(settings.frames_of(s) for s in missing)
+    rendered = done
+    failures: dict[int, str] = {}
+
+    def tick(frames: int) -> None:
+        nonlocal rendered
+        rendered += frames
+        if progress is not None:
+            progress(rendered, settings.frames)
+
+    tick(0)
+    for outcome in make_sequences(Job(settings, out, anatomy_file), missing, workers, tick):
+        made += outcome.frames
+        if outcome.failure:
+            failures[outcome.sequence] = outcome.failure
+            if strict:
+                raise EndoforgeError(f"sequence {outcome.sequence} failed: {outcome.failure}")
+    seconds = time.monotonic() - started
+    return SimulationReport(out, made, settings.frames, made - done, seconds, failures)
+
+
+def _prepare_folder(settings: ColonSimulation, out: Path) -> Path | None:
+    """Write or check dataset.json; extract a patient's anatomy once. Returns its file, if any."""
+    patient = not isinstance(settings.anatomy, ProceduralAnatomy)
+    anatomy_file = out / ANATOMY_FILE if patient else None
+    provenance = {"anatomy": "procedural, made by Endoforge", "licence": "Apache-2.0"}
+    if anatomy_file is not None and not anatomy_file.exists():
+        anatomy = build_anatomy(settings.anatomy, stream(settings.seed, "anatomy"))
+        out.mkdir(parents=True, exist_ok=True)
+        write_anatomy(anatomy_file, anatomy)
+    if anatomy_file is not None:
+        provenance = dict(read_anatomy(anatomy_file).provenance)
+    open_manifest(out, _manifest(settings, provenance))
+    return anatomy_file
+
+
+def _manifest(settings: ColonSimulation, provenance: dict[str, str]) -> DatasetManifest:
+    return DatasetManifest(
+        name=f"endoforge-{settings.simulator}",
+        labels=dict(COLON_LABELS),
+        camera=build_camera(settings.camera).to_dict(),
+        seed=settings.seed,
+        settings=settings.model_dump(mode="json"),
+        sequences=settings.sequences,
+        frames=settings.frames,
+        provenance=provenance,
+    )

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs that the command line and Python share: one function per stage.
+
+Each loads its room when it is called, because torch and Mitsuba take seconds to load and a person
+who asks for help has no need of them.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from endoforge.errors import SettingsError
+from endoforge.settings import override, validate
+
+if TYPE_CHECKING:
+    from endoforge.depth.train import TrainingReport
+    from endoforge.evaluation.depth import DepthEvaluation
+    from endoforge.frames.check import CheckReport
+    from endoforge.serving.depth import RunReport
+    from endoforge.simulation.run import SimulationReport
+
+Progress = Callable[[int, int], None]
+AnyPath = Path | str
+
+
+def simulate(
+    recipe: AnyPath,
+    *,
+    out: AnyPath,
+    frames: int | None = None,
+    seed: int | None = None,
+    workers: int = 1,
+    assignments: Sequence[str] = (),
+    strict: bool = False,
+    progress: Progress | None = None,
+) -> "SimulationReport":
+    """Make a labelled data set, or continue one that was interrupted.
+
+    Args:
+        recipe: A shipped recipe's name (``"colon"``) or a YAML file.
+        out: The data set's folder.
+        frames: Frames in the whole data set; None leaves the recipe's.
+        seed: Same seed and settings, same data set; None leaves the recipe's.
+        workers: Processes.
+        assignments: ``"a.b=value"`` strings that override single settings.
+        strict: Stop at the first sequence that fails instead of listing it.
+        progress: Called with (frames done, frames in all).
+
+    Raises:
+        SettingsError: A setting is wrong, or the folder holds a data set of other settings.
+        SceneError, DataError: The anatomy that the settings name cannot be used.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    from endoforge.simulation.recipes import load_recipe
+    from endoforge.simulation.run import simulate_colon
+
+    given = {"frames": frames, "seed": seed}
+    changes = {name: value for name, value in given.items() if value is not None}
+    settings = load_recipe(str(recipe), changes, assignments)
+    return simulate_colon(settings, Path(out), workers, progress, strict)
+
+
+def check(dataset: AnyPath, *, progress: Progress | None = None) -> "CheckReport":
+    """Verify a data set: hashes, units, ranges, and that depth, flow and poses agree.
+
+    Raises:
+        DataError: The folder holds no data set.
+    """
+    from endoforge.frames.check import check_dataset
+
+    return check_dataset(Path(dataset), progress)
+
+
+def train(
+    task: str,
+    *,
+    data: Sequence[AnyPath],
+    out: AnyPath,
+    assignments: Sequence[str] = (),
+    start_from: AnyPath | None = None,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> "TrainingReport":
+    """Train a network, or continue a training that was interrupted.
+
+    Args:
+        task: ``"depth-unet"``.
+        data: Data set folders.
+        out: The RUN folder: settings, metrics, checkpoints and the finished model.
+        assignments: ``"a.b=value"`` strings that override single settings.
+        start_from: A model to fine-tune, e.g. ``"depth"`` for the shipped one.
+        dry_run: Build everything, report sizes, train nothing.
+        progress: Called with (steps done, steps in all).
+
+    Raises:
+        SettingsError: The task or a setting is unknown or wrong.
+        DataError, CheckpointError: A data set or a checkpoint is damaged.
+        TrainingDiverged: The loss stopped being a number.
+    """
+    from endoforge.depth.settings import DepthSettings
+    from endoforge.depth.train import train_depth
+
+    if task != "depth-unet":
+        raise SettingsError(f"there is no task {task!r}; known: depth-unet")
+    settings = validate(DepthSettings, override({}, assignments))
+    return train_depth(
+        [Path(d) for d in data],
+        Path(out),
+        settings,
+        start_from=start_from,
+        dry_run=dry_run,
+        progress=progress,
+    )
+
+
+def evaluate(
+    model: AnyPath,
+    dataset: AnyPath,
+    *,
+    out: AnyPath | None = None,
+    baselines_from: AnyPath | None = None,
+    assignments: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> "DepthEvaluation":
+    """Measure a depth model under every alignment, beside trivial baselines.
+
+    Args:
+        model: ``"depth"`` for the shipped model, a RUN folder or a model folder.
+        dataset: Data set folder with depth.
+        out: Where the figures and error maps go; None keeps them in memory.
+        baselines_from: Data set that the constant and the mean-map predictor are fitted on.
+        assignments: ``"key=value"`` strings that override the protocol's settings.
+        progress: Called with (frames done, frames in all).
+    """
+    from endoforge.evaluation.depth import DepthProtocol, evaluate_model
+
+    protocol = validate(DepthProtocol, override({}, assignments))
+    return evaluate_model(
+        str(model),
+        Path(dataset),
+        protocol,
+        out=None if out is None else Path(out),
+        baselines_from=None if baselines_from is None else Path(baselines_from),
+        progress=progress,
+    )
+
+
+def run(
+    model: AnyPath,
+    path: AnyPath,
+    *,
+    out: AnyPath,
+    assignments: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> "RunReport":
+    """Estimate depth on a picture, a folder of pictures or a video.
+
+    Args:
+        model: ``"depth"`` for the shipped model, a RUN folder or a model folder.
+        path: The picture, folder or video file.
+        out: Folder for side-by-side pictures, 16-bit depth, point clouds and video.
+        assignments: ``"key=value"`` strings that override `serving.depth.RunSettings`.
+        progress: Called with (frames done, frames in all).
+    """
+    from endoforge.serving.depth import run_depth
+    from endoforge.serving.settings import RunSettings
+
+    settings = validate(RunSettings, override({}, assignments))
+    return run_depth(str(model), Path(path), Path(out), settings, progress)
+
+
+def view(path: AnyPath, *, out: AnyPath | None = None) -> Path:
+    """Write one static page about a data set or a run and return where it is.
+
+    Args:
+        path: Data set folder or RUN folder.
+        out: HTML file; None writes ``report.html`` into the folder.
+    """
+    from endoforge.evaluation.report.write import write_report
+
+    return write_report(Path(path), None if out is None else Path(out))
