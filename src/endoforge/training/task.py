@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the trainer must know about a problem, and one step of learning.
+
+A task names its players and gives each its losses; a depth network is one player, a translator
+with its judges two or more.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+Batch = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Player:
+    """Networks that share one optimiser and one objective."""
+
+    networks: nn.ModuleList
+    optimiser: torch.optim.Optimizer
+
+
+class Task(Protocol):
+    """What the trainer must know about a problem; the players move in dictionary order."""
+
+    @property
+    def players(self) -> Mapping[str, Player]:
+        """All players by name."""
+        ...
+
+    def forward(self, batch: Batch) -> Batch:
+        """Run the networks once for all players."""
+        ...
+
+    def losses(self, player: str, batch: Batch, outputs: Batch) -> Mapping[str, Tensor]:
+        """Return the weighted losses that one player is to make small."""
+        ...
+
+
+class Engine(Protocol):
+    """The part of Lightning Fabric that a step needs."""
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Choose the precision of what runs inside."""
+        ...
+
+    def backward(self, tensor: Tensor) -> None:
+        """Compute gradients."""
+        ...
+
+
+class PlainEngine:
+    """Runs a step as it is written, without Lightning Fabric."""
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Leave the precision alone."""
+        return nullcontext()
+
+    def backward(self, tensor: Tensor) -> None:
+        """Compute gradients."""
+        tensor.backward()
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did.
+
+    Attributes:
+        losses: Each loss, already weighted, as ``"<player>/<loss>"``.
+        trouble: Empty, or which number was not finite; that player did not move then.
+    """
+
+    losses: Mapping[str, float]
+    trouble: str = ""
+
+
+def train_step(
+    task: Task,
+    batch: Batch,
+    engine: Engine | None = None,
+    max_gradient_norm: float = math.inf,
+) -> StepReport:
+    """Let every player improve once on one batch.
+
+    A player whose loss or gradient is not finite does not move, and running statistics that the
+    forward pass touched are put back, so a bad batch leaves no trace in the weights.
+    """
+    engine = engine or PlainEngine()
+    report: dict[str, float] = {}
+    trouble: list[str] = []
+    for player in task.players.values():
+        player.networks.requires_grad_(True)  # the last turn left some of them frozen
+    statistics = [(buffer, buffer.clone()) for buffer in _buffers(task)]
+    with engine.autocast():
+        outputs = task.forward(batch)
+    for name, player in task.players.items():
+        for other_name, other in task.players.items():
+            if len(task.players) > 1:
+                other.networks.requires_grad_(other_name == name)
+        with engine.autocast():
+            losses = task.losses(name, batch, outputs)
+        values = {f"{name}/{key}": float(value.detach()) for key, value in losses.items()}
+        trouble += [f"{k} = {v}" for k, v in values.items() if not math.isfinite(v)]
+        report |= values
+        if not trouble:
+            trouble += _improve(name, player, losses, (engine, max_gradient_norm))
+    if trouble:
+        for buffer, before in statistics:
+            buffer.copy_(before)
+    return StepReport(report, "; ".join(trouble))
+
+
+def _improve(
+    name: str, player: Player, losses: Batch, how: tuple[Engine, float]
+) -> list[str]:
+    """Move one player along its gradient; return what was wrong if it could not."""
+    engine, limit = how
+    player.optimiser.zero_grad(set_to_none=True)
+    engine.backward(torch.stack([value.float() for value in losses.values()]).sum())
+    length = float(nn.utils.clip_grad_norm_(player.networks.parameters(), limit))
+    if not math.isfinite(length):
+        player.optimiser.zero_grad(set_to_none=True)
+        return [f"{name}'s gradient has length {length}"]
+    player.optimiser.step()
+    return []
+
+
+def _buffers(task: Task) -> Iterator[Tensor]:
+    for player in task.players.values():
+        yield from player.networks.buffers()
