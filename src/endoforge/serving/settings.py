@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run on pictures or video can be told."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from endoforge.settings import Range, Settings
+
+
+class RunSettings(Settings):
+    """What `serving.depth.run_depth` writes, and with which lens."""
+
+    camera: Path | None = Field(
+        None, description="camera file (JSON) of the scope; without one the lens below is assumed"
+    )
+    assumed_diagonal_deg: float = Field(
+        140.0, gt=10, lt=220, description="field of the assumed equidistant fisheye, degrees"
+    )
+    range_mm: Range = Field(
+        (4.0, 128.0), description="depths at the two ends of the colour scale (logarithmic), mm"
+    )
+    stills: int = Field(
+        500, ge=0, description="most side-by-side pictures; spread evenly when there are more frames"
+    )
+    point_clouds: int = Field(12, ge=0, description="most point clouds; spread evenly")
+    points: int = Field(150_000, ge=100, le=4_000_000, description="most points in one cloud")
+    panel_px: int = Field(
+        640, ge=64, le=2048, description="longer side of each panel in pictures and video, px"
+    )
+    frames_per_second: float = Field(
+        10.0, gt=0, le=120, description="rate of the video that is made of a folder of pictures"
+    )
+    limit: int | None = Field(None, ge=1, description="stop after so many frames")
+    device: str = Field("auto", description="where the network runs: auto, cpu or cuda")
