@@ -102,7 +102,7 @@ def read_yaml(text: str, source: str) -> Any:
         SettingsError: Says where the text comes from and what is wrong with it.
     """
     try:
-        return yaml.load(text, Loader=_PlainLoader)  # noqa: S506 (a SafeLoader, restricted further)
+        return _PlainLoader(text).get_single_data()
     except (yaml.YAMLError, RecursionError) as error:
         problem = " ".join(str(error).split())[:200]
         raise SettingsError(f"{source} is not plain YAML: {problem}") from None
