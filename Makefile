@@ -22,7 +22,7 @@ check: $(VENV)/.stamp  ## format, lint, types, direction of imports, a light --h
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	PYTHONPATH=src $(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/python scripts/check_light_help.py
 
 format: $(VENV)/.stamp  ## rewrite the sources the way `check` wants them
