@@ -142,7 +142,7 @@ def writing_video(
     Raises:
         MissingDependency: This PyAV can write neither H.264 nor MPEG-4.
     """
-    with av.open(file, "w", format="mp4", options={"movflags": "faststart"}) as container:
+    with av.open(file, "w", format="mp4") as container:
         rate = Fraction(frames_per_second).limit_denominator(1001)
         stream: Any = container.add_stream(_encoder(), rate=rate)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"

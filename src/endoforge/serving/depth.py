@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Depth of real pictures and video: the stage behind ``endoforge run``.
+
+There is no ground truth for what comes in here. What cannot be trusted is therefore marked: pixels
+outside the content have no depth, and a picture without structure has none at all.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from endoforge.depth.predictor import DepthPredictor
+from endoforge.errors import DataError
+from endoforge.frames.storage import write_atomically
+from endoforge.serving.media import Media, Picture, Problem, open_media
+from endoforge.serving.panels import Caption, Layout, side_by_side
+from endoforge.serving.records import FrameRecord, RunRecord, model_facts, prepare_folder
+from endoforge.serving.results import Lens, Results, write_frame
+from endoforge.serving.settings import RunSettings
+from endoforge.serving.trust import ContentMask, content_mask, reasons_not_to_trust
+from endoforge.serving.video import VideoWriter, writing_video
+
+Progress = Callable[[int, int], None]
+
+
+class DepthModel(Protocol):
+    """Anything that estimates depth: the trained network or a baseline."""
+
+    def predict(
+        self, image: UInt8[np.ndarray, "height width 3"]
+    ) -> Float32[np.ndarray, "height width"]:
+        """Depth (z, mm) of one picture, at its size."""
+        ...
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did.
+
+    Attributes:
+        out: Where the results lie; ``manifest.json`` there lists them.
+        frames: Pictures that depth was written for.
+        refused: Pictures that could not be read.
+        not_trusted: Pictures that were read but show nothing that depth could be taken from.
+        seconds: Wall time.
+        warnings: What the user must know, one sentence each.
+    """
+
+    out: Path
+    frames: int
+    refused: int
+    not_trusted: int
+    seconds: float
+    warnings: tuple[str, ...]
+
+
+def run_depth(
+    model: str | Path | DepthModel,
+    path: Path,
+    out: Path,
+    settings: RunSettings | None = None,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Estimate depth on a picture, a folder of pictures or a video, and write what people look at.
+
+    Args:
+        model: ``"depth"`` for the shipped model, a RUN or model folder, or a model in memory.
+        path: The picture, folder or video file.
+        out: Folder for ``side_by_side/``, ``depth/``, ``points/``, ``video.mp4`` and
+            ``manifest.json``. Results of an earlier run there are replaced.
+        settings: What to write and with which lens.
+        progress: Called with (frames done, frames expected).
+
+    Raises:
+        DataError: Nothing at `path` can be read, or `out` holds files of something else.
+        CheckpointError: The model is damaged.
+        CameraError: The camera file does not fit the pictures.
+        StorageError: The disk is full or `out` cannot be written.
+    """
+    started = time.monotonic()
+    settings = settings or RunSettings()
+    media = open_media(path, settings.frames_per_second)
+    lens = Lens.from_settings(settings)
+    prepare_folder(out, path)
+    predictor = _loaded(model, settings.device)
+    run = _Run(media, predictor, Results(out, settings, lens, _expected(media, settings)), progress)
+    if media.kind == "picture":
+        run.work(None)
+    else:
+        write_atomically(out / "video.mp4", run.work)
+    report = run.report(time.monotonic() - started)
+    record = RunRecord(settings, media, lens, model_facts(model, predictor))
+    record.write(out, run.frames, run.problems, report.seconds)
+    return report
+
+
+def estimate(
+    predictor: DepthModel,
+    image: UInt8[np.ndarray, "height width 3"],
+    content: np.ndarray | None = None,
+) -> tuple[Float32[np.ndarray, "height width"], tuple[str, ...]]:
+    """Depth of one picture with everything that means nothing removed.
+
+    Args:
+        predictor: The model.
+        image: 8-bit sRGB.
+        content: Where the picture shows tissue; None finds out from this picture alone.
+
+    Returns:
+        Depth (z, mm; NaN outside the content, or everywhere when the picture cannot be trusted),
+        and the reasons not to trust it.
+    """
+    content = content_mask(image) if content is None else content
+    reasons = reasons_not_to_trust(image, content)
+    if reasons:
+        return np.full(image.shape[:2], np.nan, np.float32), reasons
+    depth_mm = predictor.predict(image)
+    known = content & np.isfinite(depth_mm) & (depth_mm > 0)
+    return np.where(known, depth_mm, np.float32(np.nan)).astype(np.float32), ()
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Run:
+    """One run while it is under way."""
+
+    media: Media
+    predictor: DepthModel
+    results: Results
+    progress: Progress | None
+    frames: list[FrameRecord] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def work(self, film: BinaryIO | None) -> None:
+        """Go through all pictures; draw them into the film when there is one."""
+        pictures = self._pictures()
+        first = next(pictures, None)
+        if first is None:
+            reasons = "; ".join(problem.reason for problem in self.problems[:3])
+            raise DataError(f"no picture of {self.media.path} can be used: {reasons or 'no frame'}")
+        if film is None:
+            self._one(first, None, None)
+            return
+        height, width = first.image.shape[:2]
+        layout = Layout.fitting(width, height, self.results.settings.panel_px)
+        size = (layout.canvas_width, layout.canvas_height)
+        with writing_video(film, *size, self.media.frames_per_second) as writer:
+            mask = ContentMask() if self.media.kind == "video" else None
+            self._one(first, mask, (writer, layout))
+            for picture in pictures:
+                self._one(picture, mask, (writer, layout))
+
+    def _pictures(self) -> Iterator[Picture]:
+        for item in self.media.read(self.results.settings.limit):
+            if isinstance(item, Problem):
+                self.problems.append(item)
+            else:
+                yield item
+
+    def _one(
+        self, picture: Picture, mask: ContentMask | None, film: tuple[VideoWriter, Layout] | None
+    ) -> None:
+        content = mask.update(picture.image) if mask else content_mask(picture.image)
+        depth_mm, reasons = estimate(self.predictor, picture.image, content)
+        self.frames.append(write_frame(self.results, len(self.frames), picture, depth_mm, reasons))
+        if film is not None:
+            writer, layout = film
+            caption = Caption(f"{picture.name}   {picture.time_s:.2f} s", "; ".join(reasons))
+            canvas = side_by_side(picture.image, depth_mm, self.results.scale, layout, caption)
+            writer.add(canvas, picture.time_s)
+        if self.progress is not None:
+            done = len(self.frames)
+            self.progress(done, max(done, self.results.expected or done))
+
+    def report(self, seconds: float) -> RunReport:
+        refused = sum(problem.refused for problem in self.problems)
+        doubtful = [frame for frame in self.frames if not frame.trusted]
+        warnings = [problem.reason for problem in self.problems]
+        if doubtful:
+            warnings.append(
+                f"{len(doubtful)} of {len(self.frames)} pictures are not trusted and have no depth, "
+                f"the first is {doubtful[0].name}: {doubtful[0].reasons[0]}"
+            )
+        return RunReport(
+            self.results.out, len(self.frames), refused, len(doubtful), seconds, tuple(warnings)
+        )
+
+
+def _expected(media: Media, settings: RunSettings) -> int | None:
+    if media.expected_frames is None or settings.limit is None:
+        return media.expected_frames or settings.limit
+    return min(media.expected_frames, settings.limit)
+
+
+def _loaded(model: str | Path | DepthModel, device: str) -> DepthModel:
+    if isinstance(model, str | Path):
+        predictor: DepthModel = DepthPredictor.load(model, device=device)
+        return predictor
+    return model
+

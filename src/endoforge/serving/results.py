@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing one picture's results: 16-bit depth, the side-by-side picture, the point cloud."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from endoforge.errors import CameraError
+from endoforge.frames.colour import Scale
+from endoforge.frames.png import encode_png
+from endoforge.frames.storage import write_atomically
+from endoforge.geometry.camera_files import read_camera
+from endoforge.geometry.cameras import Camera, FisheyeCamera
+from endoforge.serving.clouds import point_cloud
+from endoforge.serving.media import Picture
+from endoforge.serving.panels import Caption, Layout, side_by_side
+from endoforge.serving.records import FrameRecord
+from endoforge.serving.settings import RunSettings
+
+#: Millimetres per step of the 16-bit depth pictures.
+DEPTH_SCALE_MM = 0.005
+
+_LARGEST_ASPECT_ERROR = 0.01
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The calibrated camera, or the field of view of the fisheye that stands in for it."""
+
+    calibrated: Camera | None
+    assumed_diagonal_deg: float
+
+    @classmethod
+    def from_settings(cls, settings: RunSettings) -> "Lens":
+        """Read the camera file, if there is one.
+
+        Raises:
+            CameraError: The file cannot be read or describes no camera.
+        """
+        if settings.camera is None:
+            return cls(None, settings.assumed_diagonal_deg)
+        return cls(read_camera(settings.camera), settings.assumed_diagonal_deg)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for the manifest."""
+        if self.calibrated is not None:
+            return {"assumed": False, **self.calibrated.to_dict()}
+        return {
+            "assumed": True,
+            "model": "fisheye",
+            "diagonal_deg": self.assumed_diagonal_deg,
+            "note": "no camera file was given: an equidistant fisheye lens of this field is "
+            "assumed, so the shape of the point clouds is approximate",
+        }
+
+
+def lens_for(lens: Lens, width: int, height: int) -> Camera:
+    """The lens for pictures of one size.
+
+    Raises:
+        CameraError: The calibrated camera's picture has another shape.
+    """
+    camera = lens.calibrated
+    if camera is None:
+        return FisheyeCamera.from_field_of_view(width, height, lens.assumed_diagonal_deg)
+    if abs(camera.width * height / (camera.height * width) - 1) > _LARGEST_ASPECT_ERROR:
+        raise CameraError(
+            f"the camera file is for {camera.width} × {camera.height} px, but a picture has "
+            f"{width} × {height}; the shapes differ, give the camera of these pictures"
+        )
+    return camera.resized(width, height)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Where results go, how many of each, and in which colours."""
+
+    out: Path
+    settings: RunSettings
+    lens: Lens
+    expected: int | None
+
+    @property
+    def scale(self) -> Scale:
+        """The colour scale of all pictures of the run."""
+        low, high = self.settings.range_mm
+        low = max(low, 0.1)
+        return Scale(low, max(high, 1.01 * low), "mm", True, "depth", reverse=True)
+
+    def wants(self, index: int, most: int) -> bool:
+        """Whether frame `index` is one of `most` that are spread evenly over the run."""
+        if most == 0:
+            return False
+        expected = self.expected or 10_000
+        return index % max(1, math.ceil(expected / most)) == 0
+
+
+def write_frame(
+    results: Results,
+    index: int,
+    picture: Picture,
+    depth_mm: Float32[np.ndarray, "height width"],
+    reasons: tuple[str, ...],
+) -> FrameRecord:
+    """Write what is wanted of one picture and return its line of the manifest.
+
+    Raises:
+        StorageError: The disk is full or the folder cannot be written.
+        CameraError: The camera file does not fit the picture.
+    """
+    out, settings = results.out, results.settings
+    depth_file = f"depth/{picture.name}.png"
+    write_atomically(out / depth_file, encode_depth(depth_mm))
+    still_file = cloud_file = None
+    if results.wants(index, settings.stills):
+        still_file = f"side_by_side/{picture.name}.png"
+        write_atomically(out / still_file, encode_png(_still(results, picture, depth_mm, reasons)))
+    if not reasons and results.wants(index, settings.point_clouds):
+        cloud_file = f"points/{picture.name}.ply"
+        camera = lens_for(results.lens, depth_mm.shape[1], depth_mm.shape[0])
+        cloud = point_cloud(picture.image, depth_mm, camera, settings.points)
+        write_atomically(out / cloud_file, cloud)
+    return FrameRecord(
+        name=picture.name,
+        time_s=round(picture.time_s, 4),
+        trusted=not reasons,
+        reasons=reasons,
+        depth=depth_file,
+        side_by_side=still_file,
+        points=cloud_file,
+        content=round(float(np.isfinite(depth_mm).mean()), 4),
+        depth_mm=_statistics(depth_mm),
+    )
+
+
+def encode_depth(depth_mm: Float32[np.ndarray, "height width"]) -> bytes:
+    """Pack depth as a 16-bit PNG that says its own unit and scale; 0 is unknown."""
+    known = np.isfinite(depth_mm)
+    steps = np.round(np.where(known, depth_mm, 0) / DEPTH_SCALE_MM)
+    packed = np.where(known, np.clip(steps, 1, 65535), 0).astype(np.uint16)
+    notes = {"unit": "mm", "scale": repr(DEPTH_SCALE_MM), "meaning": "z", "invalid": "0"}
+    return encode_png(packed, notes)
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+def _still(
+    results: Results, picture: Picture, depth_mm: np.ndarray, reasons: tuple[str, ...]
+) -> np.ndarray:
+    height, width = depth_mm.shape
+    layout = Layout.fitting(width, height, results.settings.panel_px)
+    caption = Caption(picture.name, "; ".join(reasons))
+    return side_by_side(picture.image, depth_mm, results.scale, layout, caption)
+
+
+def _statistics(depth_mm: Float32[np.ndarray, "height width"]) -> dict[str, float | None]:
+    """Near, middle and far depth, mm; None for each when nothing is known."""
+    known = depth_mm[np.isfinite(depth_mm)]
+    percentiles = {"p5": 5, "median": 50, "p95": 95}
+    if known.size == 0:
+        return dict.fromkeys(percentiles)
+    return {name: round(float(np.percentile(known, p)), 3) for name, p in percentiles.items()}
