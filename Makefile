@@ -13,6 +13,7 @@ help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
 
 setup: $(VENV)/.stamp  ## make the virtual environment and find the system libraries
+	@bash scripts/system_libraries.sh "$(VENV)"
 
 $(VENV)/.stamp: pyproject.toml constraints.txt scripts/set_up.sh scripts/system_libraries.sh
 	@PYTHON="$(PYTHON)" bash scripts/set_up.sh "$(VENV)"

@@ -24,6 +24,7 @@ from endoforge.render.libraries import ADVICE
 _PROBE_SECONDS = 120
 _NEEDED_BYTES = 2 * 10**9
 _REINSTALL = "run `make setup` again, or `pip install --force-reinstall endoforge`"
+_OUR_ERROR = "endoforge.errors.MissingDependency: "
 _CPU_PROBE = (
     "import sys\n"
     "from endoforge.render.engine import check_llvm, start\n"
@@ -191,7 +192,7 @@ def check_open3d() -> Finding:
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    said = lines[-1] if lines else "it said nothing"
+    said = (lines[-1] if lines else "it said nothing").removeprefix(_OUR_ERROR)
     ending = f"stopped by signal {-done.returncode}: " if done.returncode < 0 else ""
     return f"{ending}{said:.300}"
 
