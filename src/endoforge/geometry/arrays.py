@@ -27,10 +27,12 @@ def floating(array: Any) -> Any:
 
 
 def like(values: Any, reference: Any) -> Any:
-    """A NumPy array as an array of the reference's library, type and device."""
+    """An array as one of the reference's library, type and device."""
     ops = namespace(reference)
     if ops is np:
         return np.asarray(values, dtype=reference.dtype)
+    if namespace(values) is ops:
+        return values.to(reference)
     return ops.tensor(values, dtype=reference.dtype, device=reference.device)
 
 

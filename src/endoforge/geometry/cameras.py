@@ -7,17 +7,18 @@ pixel's centre is (0.5, 0.5); OpenCV calibrations put it at (0, 0), so add 0.5 t
 
 import dataclasses
 import math
-import operator
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64
 
 from endoforge.errors import CameraError
 from endoforge.geometry.arrays import namespace, points_of
+from endoforge.geometry.camera_values import finite, half_angle_rad, image_side, numbers
 from endoforge.geometry.lens_equations import (
     brown_conrady_project,
     kannala_brandt_project,
@@ -31,15 +32,18 @@ from endoforge.geometry.lens_inverse import (
     undistort,
 )
 
-_LARGEST_SIDE = 65_536
 _WIDEST_FISHEYE_RAD = math.radians(175.0)
 
 
+LensT = TypeVar("LensT", bound="_Lens")
+
+
 @dataclass(frozen=True)
-class _Lens:
+class _Lens(ABC):
     """What the two camera models share: an image, four intrinsics, and arrays in and out."""
 
     model: ClassVar[str]
+    distortion_count: ClassVar[int]
 
     width: int
     height: int
@@ -51,14 +55,14 @@ class _Lens:
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
-            object.__setattr__(self, name, _image_side(name, getattr(self, name)))
+            object.__setattr__(self, name, image_side(name, getattr(self, name)))
         for name in ("fx", "fy", "cx", "cy"):
-            object.__setattr__(self, name, _finite(name, getattr(self, name)))
+            object.__setattr__(self, name, finite(name, getattr(self, name)))
         for name in ("fx", "fy"):
             if getattr(self, name) <= 0:
                 raise CameraError(f"{name} must be above 0 px, got {getattr(self, name)!r}")
-        count = len(type(self).__dataclass_fields__["distortion"].default)
-        object.__setattr__(self, "distortion", _numbers("distortion", self.distortion, count))
+        distortion = numbers("distortion", self.distortion, self.distortion_count)
+        object.__setattr__(self, "distortion", distortion)
 
     def parameters(self) -> tuple[float, ...]:
         """fx, fy, cx, cy and the distortion, as `geometry.lens_equations` wants them."""
@@ -73,7 +77,7 @@ class _Lens:
 
     def valid(self) -> Bool[np.ndarray, "height width"]:
         """True for every pixel whose centre lies in the valid field."""
-        return np.isfinite(self.rays()[..., 2])
+        return np.asarray(np.isfinite(self.rays()[..., 2]))
 
     def in_field(self, pixels: Float[Any, "*batch 2"]) -> Bool[Any, "*batch"]:
         """True where a pixel position lies inside the image and inside the valid field."""
@@ -119,7 +123,7 @@ class _Lens:
         with np.errstate(all="ignore"):
             return namespace(pixels).stack(self._directions(a, b), -1)
 
-    def resized(self, width: int, height: int) -> Self:
+    def resized(self: LensT, width: int, height: int) -> LensT:
         """The same lens for the same picture at another size."""
         across, down = width / self.width, height / self.height
         return dataclasses.replace(
@@ -137,14 +141,14 @@ class _Lens:
         values = {"model": self.model, **dataclasses.asdict(self)}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
-    def _sees(self, x: Any, y: Any, z: Any, ops: Any) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def _sees(self, x: Any, y: Any, z: Any, ops: Any) -> Any: ...
 
-    def _image(self, x: Any, y: Any, z: Any, ops: Any) -> tuple[Any, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def _image(self, x: Any, y: Any, z: Any, ops: Any) -> tuple[Any, Any]: ...
 
-    def _directions(self, a: Any, b: Any) -> tuple[Any, Any, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def _directions(self, a: Any, b: Any) -> tuple[Any, Any, Any]: ...
 
 
 @dataclass(frozen=True)
@@ -165,6 +169,7 @@ class PinholeCamera(_Lens):
     """
 
     model: ClassVar[str] = "pinhole"
+    distortion_count: ClassVar[int] = 5
 
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
 
@@ -181,7 +186,7 @@ class PinholeCamera(_Lens):
         Raises:
             CameraError: The angle is not between 0 and 178 degrees, or the distortion folds first.
         """
-        half = _half_angle_rad("horizontal_deg", horizontal_deg, 178.0)
+        half = half_angle_rad("horizontal_deg", horizontal_deg, 178.0)
         camera = cls(width, height, 1.0, 1.0, width / 2, height / 2, distortion)
         focal = camera.width / 2 / _image_radius(camera, half)
         return dataclasses.replace(camera, fx=focal, fy=focal)
@@ -227,13 +232,14 @@ class FisheyeCamera(_Lens):
     """
 
     model: ClassVar[str] = "fisheye"
+    distortion_count: ClassVar[int] = 4
 
     distortion: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     max_angle_rad: float = math.radians(110.0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        limit = _finite("max_angle_rad", self.max_angle_rad)
+        limit = finite("max_angle_rad", self.max_angle_rad)
         object.__setattr__(self, "max_angle_rad", limit)
         if not 0 < limit <= _WIDEST_FISHEYE_RAD:
             raise CameraError(
@@ -254,7 +260,7 @@ class FisheyeCamera(_Lens):
         Raises:
             CameraError: The angle is not between 0 and 350 degrees, or the polynomial folds first.
         """
-        half = _half_angle_rad("diagonal_deg", diagonal_deg, 350.0)
+        half = half_angle_rad("diagonal_deg", diagonal_deg, 350.0)
         limit = max(half, math.radians(110.0))
         camera = cls(width, height, 1.0, 1.0, width / 2, height / 2, distortion, limit)
         focal = math.hypot(camera.width, camera.height) / 2 / _image_radius(camera, half)
@@ -331,45 +337,12 @@ def _image_radius(camera: Camera, half_rad: float) -> float:
     """Image radius over focal length at an angle off axis, which must lie in the field."""
     if half_rad > camera.field_angle_rad + 1e-12:
         raise CameraError(
-            f"the distortion {camera.distortion} folds back {math.degrees(camera.field_angle_rad):.2f} "
-            f"degrees off axis, got a field of view that needs {math.degrees(half_rad):.2f}; "
+            f"the distortion {camera.distortion} folds back "
+            f"{math.degrees(camera.field_angle_rad):.2f} degrees off axis, got a field of view "
+            f"that needs {math.degrees(half_rad):.2f}; "
             "ask for a narrower one or correct the distortion"
         )
     if isinstance(camera, PinholeCamera):
         k1, k2, _, _, k3 = camera.distortion
         return float(odd_polynomial(math.tan(half_rad), (k1, k2, k3)))
     return float(odd_polynomial(half_rad, camera.distortion))
-
-
-def _half_angle_rad(name: str, value: Any, widest_deg: float) -> float:
-    angle = _finite(name, value)
-    if not 0 < angle <= widest_deg:
-        raise CameraError(f"{name} must be above 0 and at most {widest_deg:g}, got {value!r}")
-    return math.radians(angle) / 2
-
-
-def _image_side(name: str, value: Any) -> int:
-    try:
-        side = operator.index(value)
-    except TypeError:
-        raise CameraError(
-            f"camera key {name!r} must be a whole number, got {value!r:.80}"
-        ) from None
-    if isinstance(value, bool) or not 1 <= side <= _LARGEST_SIDE:
-        raise CameraError(f"{name!r} must be from 1 to {_LARGEST_SIDE} px, got {value!r:.80}")
-    return side
-
-
-def _finite(name: str, value: Any) -> float:
-    if isinstance(value, str | bytes | bool) or not hasattr(value, "__float__"):
-        raise CameraError(f"camera key {name!r} must be a number, got {value!r:.80}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise CameraError(f"camera key {name!r} must be a finite number, got {value!r:.80}")
-    return number
-
-
-def _numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
-    if isinstance(values, str | bytes) or not hasattr(values, "__len__") or len(values) != count:
-        raise CameraError(f"camera key {name!r} must hold {count} numbers, got {values!r:.80}")
-    return tuple(_finite(name, value) for value in values)

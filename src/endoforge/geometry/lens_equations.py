@@ -10,7 +10,7 @@ from typing import Any
 
 
 def odd_polynomial(value: Any, coefficients: Sequence[float]) -> Any:
-    """value · (1 + k1·value² + k2·value⁴ + …), the radial map of both lenses."""
+    """Value · (1 + k1·value² + k2·value⁴ + …), the radial map of both lenses."""
     return value * _even_series(value * value, coefficients)
 
 

@@ -135,7 +135,7 @@ def _least_stretch(tangent: Any, distortion: tuple[float, ...]) -> Any:
     outward = odd_polynomial_slope(tangent, (k1, k2, k3)) + 6 * along
     around = odd_polynomial(1.0, _scaled(tangent, (k1, k2, k3))) + 2 * along
     spread = np.hypot((outward - around) / 2, 2 * across)
-    return np.min((outward + around) / 2 - spread, axis=-1)
+    return ((outward + around) / 2 - spread).min(axis=-1)
 
 
 def _scaled(tangent: Any, coefficients: tuple[float, ...]) -> tuple[Any, ...]:
@@ -177,7 +177,7 @@ def _damped(
     """Newton with a step length that is halved whenever the error would not shrink."""
     ops = namespace(x)
     x, y = 0.9 * x, 0.9 * y  # away from the rim, where a full step may leave the field
-    length = ops.where(x == x, 1.0, 1.0)  # noqa: PLR0124 (ones of the same library and shape)
+    length = ops.ones_like(x)
     error = _error(x, y, image, distortion)
     for _ in range(_DAMPED_STEPS):
         dx, dy = _newton_step(x, y, image, distortion)
@@ -226,4 +226,5 @@ def _settled(
 
 
 def _tolerance(array: Any) -> float:
-    return float(namespace(array).finfo(array.dtype).eps) ** (2 / 3)
+    eps = float(namespace(array).finfo(array.dtype).eps)
+    return float(np.cbrt(eps)) ** 2

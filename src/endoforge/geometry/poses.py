@@ -118,7 +118,7 @@ def rotation_between(
         axis = np.cross(a, np.eye(3)[np.argmin(np.abs(a))])
         return rotation_from_vector(np.pi * axis / np.linalg.norm(axis))
     cross = _cross_matrix(axis)
-    return np.eye(3) + cross + cross @ cross / (1 + cosine)
+    return np.asarray(np.eye(3) + cross + cross @ cross / (1 + cosine))
 
 
 def rotation_from_vector(vector_rad: Float[np.ndarray, "3"]) -> Float64[np.ndarray, "3 3"]:
@@ -127,7 +127,7 @@ def rotation_from_vector(vector_rad: Float[np.ndarray, "3"]) -> Float64[np.ndarr
     angle = float(np.linalg.norm(vector))
     cross = _cross_matrix(vector)
     half = np.sinc(angle / (2 * np.pi))  # sin(angle/2) / (angle/2)
-    return np.eye(3) + np.sinc(angle / np.pi) * cross + half**2 / 2 * (cross @ cross)
+    return np.asarray(np.eye(3) + np.sinc(angle / np.pi) * cross + half**2 / 2 * (cross @ cross))
 
 
 def vector_from_rotation(rotation: Float[np.ndarray, "3 3"]) -> Float64[np.ndarray, "3"]:
