@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scenes as data: anatomy, centre lines and camera trajectories; nothing here renders."""
+"""Anatomy as labelled surfaces and centre lines, and the paths a camera takes through them."""

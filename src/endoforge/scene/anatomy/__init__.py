@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where surfaces come from: procedural colons, CT masks and meshes."""
+"""Where anatomy comes from: drawn by our own rules, a segmented CT, or a mesh file."""

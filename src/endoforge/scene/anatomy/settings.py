@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be told about the anatomy: a drawn colon, a segmented one, or a surface mesh.
+
+The ranges of the drawn colon are those of an insufflated adult colon; each description names what
+the range rests on. "Own choice" means that it was set by eye against colonoscopy pictures.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from endoforge.settings import Range, Settings
+
+
+class PolypSettings(Settings):
+    """How many polyps there are and what they look like (Paris types Is, IIa and Ip)."""
+
+    count: tuple[int, int] = Field((0, 4), description="fewest and most polyps on the piece")
+    diameter_mm: Range = Field(
+        (3.0, 16.0),
+        description="largest width, mm, drawn evenly in its logarithm; diminutive is up to 5, "
+        "large from 10 (ESGE)",
+    )
+    flat_share: float = Field(0.25, ge=0, le=1, description="share of flat polyps (IIa)")
+    stalked_share: float = Field(
+        0.25, ge=0, le=1, description="share of those of 6 mm and more that have a stalk (Ip)"
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "PolypSettings":
+        low, high = self.count
+        if not 0 <= low <= high <= 200:
+            raise ValueError(f"count must be two numbers from 0 to 200 in order, got {low}, {high}")
+        if not 1.0 <= self.diameter_mm[0] <= self.diameter_mm[1] <= 30.0:
+            raise ValueError(f"diameter_mm must lie within 1 to 30 mm, got {self.diameter_mm}")
+        return self
+
+
+class ColonSettings(Settings):
+    """A colon drawn from rules; every range is drawn from once per colon."""
+
+    length_mm: float = Field(500.0, ge=120, le=2500, description="length of the piece built, mm")
+    total_length_mm: Range = Field(
+        (1300.0, 2100.0),
+        description="length of the whole colon the piece is cut from, mm; CT colonography: "
+        "1895 ± 263 (Khashab 2009), 1503 ± 185 (Utano 2022)",
+    )
+    start: Range = Field(
+        (0.0, 1.0),
+        description="where the piece begins, 0 the anus to 1 the caecum; held back so that it fits",
+    )
+    calibre: Range = Field(
+        (0.85, 1.12),
+        description="multiplies the segments' radii (14 mm sigmoid to 24 mm caecum; the "
+        "unprepared ascending colon is 46 mm wide and the descending one 29 mm in CT)",
+    )
+    calibre_variation: Range = Field(
+        (0.03, 0.10), description="slow change of the radius along the colon, share; own choice"
+    )
+    tortuosity: Range = Field(
+        (0.6, 1.2),
+        description="size of the bends, 1 about 12 mm off the course every 12 cm; Khashab 2009 "
+        "counts 10.9 ± 2.4 acute bends per colon",
+    )
+    fold_spacing_mm: Range = Field(
+        (15.0, 35.0), description="between folds of one row, mm; haustra are 2 to 4 cm long"
+    )
+    fold_height: Range = Field(
+        (0.25, 0.36), description="free edge above the wall as a share of the radius; own choice"
+    )
+    fold_thickness_mm: Range = Field(
+        (1.1, 1.9), description="how far a fold's flank runs out, mm; folds are 2 to 3 mm thick"
+    )
+    haustral_bulge: Range = Field(
+        (0.08, 0.18), description="depth of the pouches as a share of the radius; own choice"
+    )
+    taenia_width_mm: Range = Field(
+        (6.0, 11.0), description="width of the three bands, mm; taeniae are about 10 mm wide"
+    )
+    taenia_relief_mm: Range = Field(
+        (0.3, 1.2), description="how far a taenia stands into the lumen, mm; own choice"
+    )
+    relief_mm: Range = Field(
+        (0.08, 0.22), description="unevenness of the mucosa between 4 and 15 mm, mm; own choice"
+    )
+    polyps: PolypSettings = PolypSettings()
+    axial_spacing_mm: float = Field(
+        0.6, ge=0.2, le=0.7, description="mesh spacing along the colon, mm; coarser shows jags"
+    )
+    around_spacing_mm: float = Field(
+        1.05, ge=0.3, le=3.0, description="mesh spacing around a 20 mm lumen, mm"
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "ColonSettings":
+        for name, (low, high) in _PLAUSIBLE.items():
+            drawn = getattr(self, name)
+            if not low <= drawn[0] <= drawn[1] <= high:
+                raise ValueError(f"{name} must lie within {low} to {high}, got {drawn}")
+        return self
+
+
+#: Outer limits of the ranges; beyond them the geometry stops being a colon.
+_PLAUSIBLE: dict[str, tuple[float, float]] = {
+    "total_length_mm": (800.0, 3000.0),
+    "start": (0.0, 1.0),
+    "calibre": (0.6, 1.5),
+    "calibre_variation": (0.0, 0.25),
+    "tortuosity": (0.0, 2.0),
+    "fold_spacing_mm": (10.0, 80.0),
+    "fold_height": (0.0, 0.5),
+    "fold_thickness_mm": (0.8, 5.0),
+    "haustral_bulge": (0.0, 0.3),
+    "taenia_width_mm": (2.0, 20.0),
+    "taenia_relief_mm": (0.0, 3.0),
+    "relief_mm": (0.0, 1.0),
+}
+
+#: The anatomy that is drawn when nothing else is asked for.
+ProceduralAnatomy = ColonSettings
+
+
+class MaskAnatomy(Settings):
+    """A segmented colon: the gas-filled lumen as a binary NIfTI volume."""
+
+    mask: Path = Field(description="NIfTI file (.nii or .nii.gz); voxels above 0 are lumen")
+    resolution_mm: float = Field(
+        1.5, ge=0.5, le=4, description="voxel size that the lumen is resampled to, mm"
+    )
+    smoothing: int = Field(12, ge=0, le=100, description="rounds of Taubin smoothing")
+    triangles: int = Field(300_000, ge=1_000, le=2_000_000, description="most triangles to keep")
+
+
+class MeshAnatomy(Settings):
+    """A lumen surface from a mesh file."""
+
+    mesh: Path = Field(description="closed lumen surface (.stl, .obj or .ply)")
+    unit: Literal["mm", "cm", "m"] = Field(
+        description="unit of the file's coordinates; the file does not say it, so you must"
+    )
+
+
+def _kind(value: Any) -> str:
+    names = value.keys() if isinstance(value, dict) else type(value).model_fields
+    return "mask" if "mask" in names else "mesh" if "mesh" in names else "procedural"
+
+
+AnatomySettings = Annotated[
+    Annotated[ColonSettings, Tag("procedural")]
+    | Annotated[MaskAnatomy, Tag("mask")]
+    | Annotated[MeshAnatomy, Tag("mesh")],
+    Discriminator(_kind),
+]

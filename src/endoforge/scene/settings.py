@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What can be told about the camera's path through an anatomy."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from endoforge.settings import Range, Settings
+
+
+class TrajectorySettings(Settings):
+    """A hand-held scope on its way through the lumen."""
+
+    direction: Literal["insertion", "withdrawal", "either"] = Field(
+        "either", description="which way the tip moves; it looks towards the caecum in both"
+    )
+    start: Range = Field(
+        (0.0, 1.0), description="where the path may begin, as a share of the passable stretch"
+    )
+    speed_mm: Range = Field(
+        (0.3, 1.2),
+        description="mean way per frame, mm, drawn once per path; 10 mm/s at 15 frames/s is 0.7",
+    )
+    clearance_mm: float = Field(
+        4.0, ge=0.5, le=15, description="least distance from the lens to the wall, mm"
+    )
+    sway: Range = Field(
+        (0.1, 0.6), description="how far off the centre line, as a share of the free way"
+    )
+    view_angle_deg: Range = Field(
+        (8.0, 35.0), description="how far the view turns away from the course, degrees"
+    )
+    tremor_mm: Range = Field((0.0, 0.12), description="fast unsteadiness of the tip, mm")
+    tremor_deg: Range = Field((0.0, 0.4), description="fast unsteadiness of the view, degrees")
+    roll_deg: Range = Field((0.0, 40.0), description="slow rotation about the view, degrees")
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "TrajectorySettings":
+        for name, (low, high) in _PLAUSIBLE.items():
+            drawn = getattr(self, name)
+            if not low <= drawn[0] <= drawn[1] <= high:
+                raise ValueError(f"{name} must lie within {low} to {high}, got {drawn}")
+        return self
+
+
+_PLAUSIBLE: dict[str, tuple[float, float]] = {
+    "start": (0.0, 1.0),
+    "speed_mm": (0.0, 10.0),
+    "sway": (0.0, 1.0),
+    "view_angle_deg": (0.0, 80.0),
+    "tremor_mm": (0.0, 1.0),
+    "tremor_deg": (0.0, 5.0),
+    "roll_deg": (0.0, 180.0),
+}
