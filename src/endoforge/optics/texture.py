@@ -36,10 +36,9 @@ class TissueTexture:
 
     levels: tuple[UInt8[np.ndarray, "size size 8"], ...]
 
-    def packed(self) -> tuple[np.ndarray, tuple[int, ...]]:
-        """All levels in one row of bytes, and where each level starts, in texels."""
-        starts = np.cumsum([0] + [level.shape[0] ** 2 for level in self.levels[:-1]])
-        return np.concatenate([level.ravel() for level in self.levels]), tuple(starts.tolist())
+    def packed(self) -> UInt8[np.ndarray, "bytes"]:
+        """All levels in one row of bytes, the finest first."""
+        return np.concatenate([level.ravel() for level in self.levels])
 
 
 @lru_cache(maxsize=8)
@@ -172,9 +171,7 @@ def _pyramid(
 def _bytes(planes: np.ndarray, lost: np.ndarray) -> UInt8[np.ndarray, "size size 8"]:
     slopes = planes[..., SLOPE_U : SLOPE_V + 1] / (2 * SLOPE_SPAN) + 0.5
     spare = np.zeros_like(lost)
-    stack = np.concatenate(
-        [planes[..., :SLOPE_U], slopes, np.stack([lost, spare], -1)], axis=-1
-    )
+    stack = np.concatenate([planes[..., :SLOPE_U], slopes, np.stack([lost, spare], -1)], axis=-1)
     return np.rint(np.clip(stack, 0, 1) * 255).astype(np.uint8)
 
 

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Renders labelled frames of a surface scene, one compiled kernel for all of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Float64
+
+from endoforge.errors import SceneError, ShapeError
+from endoforge.frames.frame import Frame
+from endoforge.geometry.cameras import Camera, FisheyeCamera
+from endoforge.optics.light import LightSource
+from endoforge.optics.sensor import SensorResponse, develop
+from endoforge.optics.texture import tissue_texture
+from endoforge.render import parameters
+from endoforge.render.parameters import FOUND, HIDDEN
+from endoforge.render.engine import Device, start
+from endoforge.scene.records import Scene
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """All that changes from frame to frame.
+
+    Attributes:
+        sequence: Number of the sequence.
+        index: Number of the frame within it.
+        camera_from_world: Pose of this frame, mm.
+        next_camera_from_world: Pose that the flow leads to, mm.
+        lights: Sources beside the lens, one to four.
+        sensor: From radiance to the picture.
+    """
+
+    sequence: int
+    index: int
+    camera_from_world: Float64[np.ndarray, "4 4"]
+    next_camera_from_world: Float64[np.ndarray, "4 4"]
+    lights: tuple[LightSource, ...]
+    sensor: SensorResponse
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """A frame, and the light that reached the sensor before it was developed.
+
+    Attributes:
+        frame: The labelled frame.
+        radiance: Scene-linear RGB; 0 where the lens sees nothing.
+    """
+
+    frame: Frame
+    radiance: Float32[np.ndarray, "height width 3"]
+
+
+class SurfaceRenderer:
+    """Renders views of one scene through one camera."""
+
+    def __init__(self, scene: Scene, camera: Camera, device: Device = "auto") -> None:
+        """Build the acceleration structure and put everything that stays on the device.
+
+        Args:
+            scene: Anatomy and tissue.
+            camera: The lens; its rays are taken as they are, whatever the model.
+            device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+
+        Raises:
+            SceneError: The surface has no triangles.
+            MissingDependency: The renderer cannot start on this machine.
+        """
+        if len(scene.surface.faces) == 0:
+            raise SceneError("the scene's surface has 0 triangles; build the anatomy again")
+        self.variant = start(device)
+        from endoforge.render import kernel
+
+        self.scene, self.camera = scene, camera
+        vertices = scene.surface.vertices_mm.astype(np.float64)
+        self._centre = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+        self._mesh = kernel.upload_mesh(scene.surface, self._centre)
+        self._words = kernel.upload_texture(tissue_texture(scene.tissue.texture_seed))
+        self._lens = kernel.upload_lens(camera)
+        self._constant = {
+            **parameters.lens_numbers(camera),
+            **parameters.tissue_numbers(scene.tissue),
+        }
+
+    def render(self, view: View) -> Frame:
+        """Render one labelled frame."""
+        return self.render_linear(view).frame
+
+    def render_linear(self, view: View) -> Rendering:
+        """Render one labelled frame and keep its scene-linear radiance.
+
+        Raises:
+            ShapeError: The view has no light, or more than four.
+        """
+        if not 1 <= len(view.lights) <= 4:
+            raise ShapeError(f"a view needs 1 to 4 lights, got {len(view.lights)}")
+        from endoforge.render import kernel
+
+        values = {
+            **self._constant,
+            **parameters.pose_numbers(
+                view.camera_from_world, view.next_camera_from_world, self._centre
+            ),
+            **parameters.light_numbers(view.lights, view.camera_from_world, self._centre),
+        }
+        layout = parameters.layout_of(
+            values, len(view.lights), isinstance(self.camera, FisheyeCamera)
+        )
+        planes = kernel.run(self._mesh, self._lens, self._words, parameters.pack(values), layout)
+        return self._assemble(view, planes)
+
+    def _assemble(self, view: View, planes: list[Any]) -> Rendering:
+        shape = (self.camera.height, self.camera.width)
+        planes = [plane.reshape(shape) for plane in planes]
+        radiance = np.stack(planes[:3], axis=-1)
+        meaning = planes[7]
+        frame = Frame(
+            sequence=view.sequence,
+            index=view.index,
+            image=develop(radiance, view.sensor),
+            camera=self.camera,
+            camera_from_world=view.camera_from_world,
+            next_camera_from_world=view.next_camera_from_world,
+            depth_mm=planes[3],
+            valid=(meaning & FOUND) != 0,
+            normal_camera=np.stack(planes[4:7], axis=-1),
+            label=(meaning & 255).astype(np.uint8),
+            instance=((meaning >> 8) & 65535).astype(np.uint16),
+            flow_px=np.stack(planes[8:10], axis=-1),
+            occluded=(meaning & HIDDEN) != 0,
+        )
+        return Rendering(frame, radiance)
