@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The rooms are those of the architecture, and imports go downwards only."""
 
+import ast
 import importlib
+import importlib.metadata
+import re
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -52,3 +56,28 @@ def test_data_rooms_hold_no_code():
 @pytest.mark.parametrize("name", _layers())
 def test_every_layer_can_be_imported(name):
     importlib.import_module(name)
+
+
+def test_every_library_that_is_imported_is_declared():
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        lines = tomllib.load(file)["project"]["dependencies"]
+    declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
+    providers = importlib.metadata.packages_distributions()
+    roots = {
+        name.partition(".")[0]
+        for path in PACKAGE.rglob("*.py")
+        for name in _imported_from(path)
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "endoforge"}
+    }
+    missing = {
+        root for root in roots if not {p.lower() for p in providers.get(root, [])} & declared
+    }
+    assert missing == set()
+
+
+def _imported_from(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module
