@@ -10,6 +10,9 @@ from endoforge.errors import SettingsError
 from endoforge.settings import override, read_settings_file, validate
 from endoforge.simulation.settings import ColonSimulation
 
+#: A user's own file takes the place of the recipe's whole group: a patient has no fold spacing.
+_REPLACED_BY = {"anatomy": ("mask", "mesh"), "camera": ("file", "model")}
+
 
 def recipe_names() -> list[str]:
     """Names of the shipped recipes."""
@@ -37,8 +40,11 @@ def load_recipe(
                 f"there is no recipe {name_or_path!r}; shipped are {', '.join(recipe_names())}, "
                 "and the path of a .yaml file works too"
             )
-    values = override({**read_settings_file(path), **changes}, assignments)
-    return validate(ColonSimulation, values)
+    values = {**read_settings_file(path), **changes}
+    for group, own_source in _REPLACED_BY.items():
+        if any(a.startswith(tuple(f"{group}.{key}=" for key in own_source)) for a in assignments):
+            values[group] = {}
+    return validate(ColonSimulation, override(values, assignments))
 
 
 def _folder() -> Path:

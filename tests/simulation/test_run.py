@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from simulation.small import SMALL, small_simulation
+
+from endoforge.errors import EndoforgeError, SettingsError, StorageError
+from endoforge.frames.check import check_dataset
+from endoforge.frames.dataset import Dataset
+from endoforge.simulation import workers as workers_module
+from endoforge.simulation.run import simulate_colon
+
+COMMAND = [sys.executable, "-m", "endoforge.cli", "simulate", "colon"]
+ARGUMENTS = [word for assignment in SMALL for word in ("--set", assignment)]
+
+
+def shard_hashes(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.glob("*.tar")}
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("unbroken") / "data"
+    report = simulate_colon(small_simulation(), out)
+    assert report.complete
+    assert report.frames == report.frames_made == 7
+    return out
+
+
+def test_a_simulated_data_set_is_whole_and_its_labels_agree(unbroken):
+    report = check_dataset(unbroken)
+    assert report.problems == []
+    assert (report.sequences, report.frames) == (3, 7)
+
+
+def test_the_last_sequence_holds_what_is_left(unbroken):
+    lengths = [sum(f.sequence == s for f in Dataset.open(unbroken).iter_frames()) for s in range(3)]
+    assert lengths == [3, 3, 1]
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_workers(unbroken, tmp_path):
+    simulate_colon(small_simulation(), tmp_path / "two", workers=2)
+    assert shard_hashes(tmp_path / "two") == shard_hashes(unbroken)
+
+
+def test_the_bytes_do_not_depend_on_the_order(unbroken, tmp_path):
+    out = tmp_path / "data"
+    simulate_colon(small_simulation(), out)
+    (out / "shard-000000.tar").unlink()
+    report = simulate_colon(small_simulation(), out)
+    assert report.frames_made == 3
+    assert shard_hashes(out) == shard_hashes(unbroken)
+
+
+def test_a_finished_data_set_is_left_alone(unbroken):
+    before = {p: p.stat().st_mtime_ns for p in unbroken.glob("*.tar")}
+    assert simulate_colon(small_simulation(), unbroken).frames_made == 0
+    assert {p: p.stat().st_mtime_ns for p in unbroken.glob("*.tar")} == before
+
+
+def test_another_seed_gives_other_frames(unbroken, tmp_path):
+    simulate_colon(small_simulation("seed=8"), tmp_path / "other")
+    other = shard_hashes(tmp_path / "other")
+    assert all(other[name] != digest for name, digest in shard_hashes(unbroken).items())
+
+
+def test_changed_settings_are_refused_with_the_difference(unbroken, tmp_path):
+    out = shutil.copytree(unbroken, tmp_path / "data")
+    with pytest.raises(SettingsError, match=r"camera\.width.*48.*64"):
+        simulate_colon(small_simulation("camera.width=64"), out)
+    assert shard_hashes(out) == shard_hashes(unbroken)
+
+
+def test_a_scene_that_fails_is_listed_and_the_rest_is_made(unbroken, tmp_path, monkeypatch):
+    real = workers_module.render_sequence
+
+    def failing(settings, sequence, anatomy=None):
+        if sequence == 1:
+            raise RuntimeError("planted fault")
+        return real(settings, sequence, anatomy)
+
+    monkeypatch.setattr(workers_module, "render_sequence", failing)
+    out = tmp_path / "data"
+    report = simulate_colon(small_simulation(), out)
+    assert report.failures == {1: "RuntimeError: planted fault"}
+    assert (report.complete, report.frames) == (False, 4)
+    with pytest.raises(EndoforgeError, match="sequence 1 failed: RuntimeError: planted fault"):
+        simulate_colon(small_simulation(), out, strict=True)
+    monkeypatch.undo()
+    assert simulate_colon(small_simulation(), out).complete
+    assert shard_hashes(out) == shard_hashes(unbroken)
+
+
+# ---- faults from outside -------------------------------------------------------------------------
+
+
+def run_command(out: Path, workers: int) -> subprocess.Popen[bytes]:
+    words = [*COMMAND, *ARGUMENTS, "--out", str(out), "--workers", str(workers)]
+    return subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_at_any_moment_it_continues_with_the_same_frames(unbroken, tmp_path, workers):
+    out = tmp_path / "data"
+    moments = random.Random(workers)
+    for _ in range(4):
+        process = run_command(out, workers)
+        time.sleep(moments.uniform(1.0, 4.0))
+        os.kill(process.pid, signal.SIGKILL)
+        process.communicate()
+    process = run_command(out, workers)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    assert shard_hashes(out) == shard_hashes(unbroken)
+    assert check_dataset(out).problems == []
+    assert not list(out.glob("*tmp*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_stops_within_five_seconds_and_says_how_to_continue(tmp_path, signal_number):
+    process = run_command(tmp_path / "data", 2)
+    time.sleep(3.0)
+    sent = time.monotonic()
+    os.kill(process.pid, signal_number)
+    _, errors = process.communicate(timeout=30)
+    assert time.monotonic() - sent < 5.0
+    assert process.returncode == 130
+    assert b"the same command continues" in errors
+
+
+@pytest.mark.slow
+def test_two_runs_on_one_folder_make_one_whole_data_set(unbroken, tmp_path):
+    out = tmp_path / "data"
+    processes = [run_command(out, 1) for _ in range(2)]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    assert shard_hashes(out) == shard_hashes(unbroken)
+    assert check_dataset(out).problems == []
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """A 256 KB file system of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)],
+        capture_output=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip("this machine does not let us mount a small tmpfs")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_named_and_the_run_continues_once_there_is_room(unbroken, tiny_disk):
+    out = tiny_disk / "data"
+    (tiny_disk / "ballast").write_bytes(b"x" * 225_000)
+    with pytest.raises(StorageError, match="space") as caught:
+        simulate_colon(small_simulation(), out)
+    assert caught.value.exit_code == 4
+    assert all(shard_hashes(unbroken)[name] == d for name, d in shard_hashes(out).items())
+    (tiny_disk / "ballast").unlink()
+    assert simulate_colon(small_simulation(), out).complete
+    assert shard_hashes(out) == shard_hashes(unbroken)
