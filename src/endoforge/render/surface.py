@@ -14,8 +14,8 @@ from endoforge.optics.light import LightSource
 from endoforge.optics.sensor import SensorResponse, develop
 from endoforge.optics.texture import tissue_texture
 from endoforge.render import parameters
-from endoforge.render.parameters import FOUND, HIDDEN
 from endoforge.render.engine import Device, start
+from endoforge.render.parameters import FOUND, HIDDEN
 from endoforge.scene.records import Scene
 
 
