@@ -11,6 +11,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ DOCUMENTS = [
     *sorted((REPOSITORY / "changelog.d").glob("*.md")),
     *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
-BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^( *)```(python|bash)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 WITH_EXAMPLES = [
     path for path in sorted(PACKAGE.rglob("*.py")) if ">>> " in path.read_text(encoding="utf-8")
@@ -34,7 +35,8 @@ def _name(path: Path) -> str:
 
 
 def _blocks(path: Path) -> list[tuple[str, str]]:
-    return [(m[1], m[2]) for m in BLOCK.finditer(path.read_text(encoding="utf-8"))]
+    found = BLOCK.finditer(path.read_text(encoding="utf-8"))
+    return [(match[2], textwrap.dedent(match[3])) for match in found]
 
 
 def _run(language: str, code: str, folder: Path) -> subprocess.CompletedProcess[str]:
