@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from endoforge.errors import CameraError
 from endoforge.frames.colour import Scale
+from endoforge.frames.encoding import DEPTH_SCALE_MM, encode_depth
 from endoforge.frames.png import encode_png
 from endoforge.frames.storage import write_atomically
 from endoforge.geometry.camera_files import read_camera
@@ -20,9 +21,6 @@ from endoforge.serving.media import Picture
 from endoforge.serving.panels import Caption, Layout, side_by_side
 from endoforge.serving.records import FrameRecord
 from endoforge.serving.settings import RunSettings
-
-#: Millimetres per step of the 16-bit depth pictures.
-DEPTH_SCALE_MM = 0.005
 
 _LARGEST_ASPECT_ERROR = 0.01
 
@@ -114,7 +112,7 @@ def write_frame(
     """
     out, settings = results.out, results.settings
     depth_file = f"depth/{picture.name}.png"
-    write_atomically(out / depth_file, encode_depth(depth_mm))
+    write_atomically(out / depth_file, _encode(depth_mm, picture.name))
     still_file = cloud_file = None
     if results.wants(index, settings.stills):
         still_file = f"side_by_side/{picture.name}.png"
@@ -137,16 +135,13 @@ def write_frame(
     )
 
 
-def encode_depth(depth_mm: Float32[np.ndarray, "height width"]) -> bytes:
-    """Pack depth as a 16-bit PNG that says its own unit and scale; 0 is unknown."""
-    known = np.isfinite(depth_mm)
-    steps = np.round(np.where(known, depth_mm, 0) / DEPTH_SCALE_MM)
-    packed = np.where(known, np.clip(steps, 1, 65535), 0).astype(np.uint16)
-    notes = {"unit": "mm", "scale": repr(DEPTH_SCALE_MM), "meaning": "z", "invalid": "0"}
-    return encode_png(packed, notes)
-
-
 # ---- inside -------------------------------------------------------------------------------------
+
+
+def _encode(depth_mm: Float32[np.ndarray, "height width"], name: str) -> bytes:
+    """Pack depth as everywhere else; what is beyond the farthest depth stays at it."""
+    fitting = np.clip(depth_mm, DEPTH_SCALE_MM, 65_535 * DEPTH_SCALE_MM)
+    return encode_depth(fitting.astype(np.float32), DEPTH_SCALE_MM, name)
 
 
 def _still(
