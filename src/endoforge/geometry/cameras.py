@@ -118,10 +118,10 @@ class _Lens(ABC):
             ShapeError: The last axis does not hold u, v.
         """
         pixels = points_of(pixels, 2, "pixels")
-        a = (pixels[..., 0] - self.cx) / self.fx
-        b = (pixels[..., 1] - self.cy) / self.fy
+        a = (pixels[..., :1] - self.cx) / self.fx
+        b = (pixels[..., 1:] - self.cy) / self.fy
         with np.errstate(all="ignore"):
-            return namespace(pixels).stack(self._directions(a, b), -1)
+            return namespace(pixels).concatenate(self._directions(a, b), -1)
 
     def resized(self: LensT, width: int, height: int) -> LensT:
         """The same lens for the same picture at another size."""
@@ -323,7 +323,10 @@ def camera_from_dict(values: Mapping[str, Any]) -> Camera:
     for name, field in fields.items():
         if name not in values and field.default is dataclasses.MISSING:
             raise CameraError(f"camera key {name!r} is missing; a {model} camera needs it")
-    return kind(**{name: values[name] for name in fields if name in values})
+    known: dict[str, Any] = {name: values[name] for name in fields if name in values}
+    if isinstance(distortion := known.get("distortion"), list):
+        known["distortion"] = tuple(distortion)
+    return kind(**known)
 
 
 @lru_cache(maxsize=8)

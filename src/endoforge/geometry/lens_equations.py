@@ -9,18 +9,26 @@ from collections.abc import Sequence
 from typing import Any
 
 
-def odd_polynomial(value: Any, coefficients: Sequence[float]) -> Any:
+def even_series(square: Any, coefficients: Sequence[Any]) -> Any:
+    """1 + k1·square + k2·square² + …, the gain of a radial map at a squared radius."""
+    total: Any = 0.0
+    for k in reversed(coefficients):
+        total = square * (k + total)
+    return 1.0 + total
+
+
+def odd_polynomial(value: Any, coefficients: Sequence[Any]) -> Any:
     """Value · (1 + k1·value² + k2·value⁴ + …), the radial map of both lenses."""
-    return value * _even_series(value * value, coefficients)
+    return value * even_series(value * value, coefficients)
 
 
-def odd_polynomial_slope(value: Any, coefficients: Sequence[float]) -> Any:
+def odd_polynomial_slope(value: Any, coefficients: Sequence[Any]) -> Any:
     """Derivative of `odd_polynomial`: 1 + 3·k1·value² + 5·k2·value⁴ + …."""
     factors = [(2 * index + 3) * k for index, k in enumerate(coefficients)]
-    return _even_series(value * value, factors)
+    return even_series(value * value, factors)
 
 
-def kannala_brandt_project(x: Any, y: Any, z: Any, p: Sequence[float], ops: Any) -> tuple[Any, Any]:
+def kannala_brandt_project(x: Any, y: Any, z: Any, p: Sequence[Any], ops: Any) -> tuple[Any, Any]:
     """Pixel of a point seen through a fisheye lens.
 
     Args:
@@ -46,7 +54,7 @@ def kannala_brandt_project(x: Any, y: Any, z: Any, p: Sequence[float], ops: Any)
     return fx * (x * scale) + cx, fy * (y * scale) + cy
 
 
-def brown_conrady_project(x: Any, y: Any, z: Any, p: Sequence[float], ops: Any) -> tuple[Any, Any]:
+def brown_conrady_project(x: Any, y: Any, z: Any, p: Sequence[Any], ops: Any) -> tuple[Any, Any]:
     """Pixel of a point seen through a pinhole lens with radial and tangential distortion.
 
     Args:
@@ -67,17 +75,10 @@ def brown_conrady_project(x: Any, y: Any, z: Any, p: Sequence[float], ops: Any) 
     return fx * a + cx, fy * b + cy
 
 
-def brown_conrady_distort(a: Any, b: Any, distortion: Sequence[float]) -> tuple[Any, Any]:
+def brown_conrady_distort(a: Any, b: Any, distortion: Sequence[Any]) -> tuple[Any, Any]:
     """Move a point of the plane z = 1 to where the distorted lens shows it."""
     k1, k2, p1, p2, k3 = distortion
     r2 = a * a + b * b
     tilt = 2 * (p2 * a + p1 * b)
-    gain = _even_series(r2, (k1, k2, k3)) + tilt
+    gain = even_series(r2, (k1, k2, k3)) + tilt
     return a * gain + p2 * r2, b * gain + p1 * r2
-
-
-def _even_series(square: Any, coefficients: Sequence[float]) -> Any:
-    total: Any = 0.0
-    for k in reversed(coefficients):
-        total = square * (k + total)
-    return 1.0 + total

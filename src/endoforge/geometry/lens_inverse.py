@@ -16,6 +16,7 @@ from jaxtyping import Float64
 from endoforge.geometry.arrays import like, namespace
 from endoforge.geometry.lens_equations import (
     brown_conrady_distort,
+    even_series,
     odd_polynomial,
     odd_polynomial_slope,
 )
@@ -99,10 +100,11 @@ def invert_radial(images: Any, table: RadialTable) -> Any:
 def undistort(a: Any, b: Any, distortion: tuple[float, ...], table: RadialTable) -> tuple[Any, Any]:
     """Point of the plane z = 1 that the distorted lens shows at (a, b); NaN outside the field."""
     ops = namespace(a)
-    radius = ops.sqrt(a * a + b * b)
-    scale = invert_radial(radius, table) / ops.where(radius == 0, 1.0, radius)
-    x, y = a * scale, b * scale
-    valid = radius <= float(table.images[-1])
+    radius2 = a * a + b * b
+    radius = ops.sqrt(ops.where(radius2 == 0, 1.0, radius2))  # any radius will do for the axis
+    scale = invert_radial(radius, table) / radius
+    x, y = a * ops.where(radius2 == 0, 1.0, scale), b * ops.where(radius2 == 0, 1.0, scale)
+    valid = (radius2 == 0) | (radius <= float(table.images[-1]))
     if distortion[2] or distortion[3]:
         x, y = _undistort_tangential(x, y, (a, b), distortion, float(table.nodes[-1]))
         valid = _settled(x, y, (a, b), distortion, float(table.nodes[-1]))
@@ -133,13 +135,9 @@ def _least_stretch(tangent: Any, distortion: tuple[float, ...]) -> Any:
     along = math.hypot(p1, p2) * tangent * np.cos(direction)
     across = math.hypot(p1, p2) * tangent * np.sin(direction)
     outward = odd_polynomial_slope(tangent, (k1, k2, k3)) + 6 * along
-    around = odd_polynomial(1.0, _scaled(tangent, (k1, k2, k3))) + 2 * along
+    around = even_series(tangent * tangent, (k1, k2, k3)) + 2 * along
     spread = np.hypot((outward - around) / 2, 2 * across)
     return ((outward + around) / 2 - spread).min(axis=-1)
-
-
-def _scaled(tangent: Any, coefficients: tuple[float, ...]) -> tuple[Any, ...]:
-    return tuple(k * tangent ** (2 * i + 2) for i, k in enumerate(coefficients))
 
 
 def _radial_step(value: Any, target: Any, coefficients: tuple[float, ...]) -> Any:
@@ -196,7 +194,7 @@ def _newton_step(
     k1, k2, p1, p2, k3 = distortion
     a, b = brown_conrady_distort(x, y, distortion)
     r2 = x * x + y * y
-    gain = 1 + r2 * (k1 + r2 * (k2 + r2 * k3)) + 2 * (p2 * x + p1 * y)
+    gain = even_series(r2, (k1, k2, k3)) + 2 * (p2 * x + p1 * y)
     bend = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
     xx = gain + x * x * bend + 4 * p2 * x
     yy = gain + y * y * bend + 4 * p1 * y
@@ -208,8 +206,8 @@ def _newton_step(
 
 def _inside_disc(x: Any, y: Any, end: float) -> tuple[Any, Any]:
     ops = namespace(x)
-    shrink = ops.sqrt(x * x + y * y) / end
-    shrink = ops.where(shrink > 1, shrink, 1.0)
+    shrink2 = (x * x + y * y) / (end * end)
+    shrink = ops.sqrt(ops.where(shrink2 > 1, shrink2, 1.0))
     return x / shrink, y / shrink
 
 
