@@ -1,0 +1,260 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One sequence as one file: a plain tar in WebDataset layout, written whole or not at all.
+
+The bytes depend on the frames alone (no clock, no user, fixed order). The reader is our own and
+strict: only complete frames, only names that we write, and an end mark that must be there.
+"""
+
+import hashlib
+import os
+import re
+import tarfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from endoforge.errors import DataError
+from endoforge.frames.encoding import (
+    DEPTH_SCALE_MM,
+    FIELDS,
+    MEMBERS,
+    decode_facts,
+    decode_fields,
+    frame_from_members,
+    frame_to_members,
+    key_of,
+)
+from endoforge.frames.frame import Frame
+from endoforge.frames.storage import write_atomically
+
+_BLOCK = 512
+_END = b"\0" * (2 * _BLOCK)
+_NAME = re.compile(r"shard-(\d{6})\.tar")
+
+
+@dataclass(frozen=True)
+class ShardRecord:
+    """One whole shard, as the journal lists it.
+
+    Attributes:
+        sequence: Number of its sequence.
+        shard: File name within the data set's folder.
+        frames: Number of frames.
+        bytes: Size of the file.
+        sha256: Hash of the file's content.
+    """
+
+    sequence: int
+    shard: str
+    frames: int
+    bytes: int
+    sha256: str
+
+
+def shard_name(sequence: int) -> str:
+    """File name of a sequence's shard, e.g. ``shard-000017.tar``."""
+    return f"shard-{sequence:06d}.tar"
+
+
+def sequence_of(name: str) -> int | None:
+    """Sequence number in a shard's file name; None if it is no such name."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]) if match else None
+
+
+def write_shard(
+    path: Path, frames: Iterable[Frame], depth_scale_mm: float = DEPTH_SCALE_MM
+) -> ShardRecord:
+    """Write the frames of one sequence, in order, as they come.
+
+    Args:
+        path: The final name, `shard_name` of the sequence in the data set's folder.
+        frames: Frames 0, 1, 2 … of the sequence; may be a generator that renders them.
+        depth_scale_mm: Millimetres per step of depth.
+
+    Returns:
+        What belongs into the journal.
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+        DataError: No frames, frames out of order or of another sequence, or values that do not fit.
+    """
+    sequence = sequence_of(path.name)
+    if sequence is None:
+        raise DataError(f"a shard must be called like {shard_name(17)}, got {path.name!r}")
+    digest = hashlib.sha256()
+    count = size = 0
+
+    def write(file: BinaryIO) -> None:
+        nonlocal count, size
+        for frame in frames:
+            if (frame.sequence, frame.index) != (sequence, count):
+                raise DataError(
+                    f"{path} expects frame {count} of sequence {sequence}, got frame {frame.index} "
+                    f"of sequence {frame.sequence}"
+                )
+            block = _packed(frame, depth_scale_mm)
+            digest.update(block)
+            file.write(block)
+            count, size = count + 1, size + len(block)
+        if count == 0:
+            raise DataError(f"{path} would hold 0 frames; a sequence has at least one")
+        digest.update(_END)
+        file.write(_END)
+        size += len(_END)
+
+    write_atomically(path, write)
+    return ShardRecord(sequence, path.name, count, size, digest.hexdigest())
+
+
+def read_shard(path: Path) -> Iterator[Frame]:
+    """Read all frames of a shard in order.
+
+    Raises:
+        DataError: The shard is cut, changed in a way that shows, or holds something else.
+    """
+    with ShardReader(path) as shard:
+        for position in range(len(shard)):
+            yield shard.frame(position)
+
+
+class ShardReader:
+    """Random access to the frames of one shard; its structure is checked on opening.
+
+    Threads and forked processes may share it: it reads at given positions only.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise DataError(f"cannot read {path}: {reason}; restore the shard") from None
+        try:
+            self._frames = list(_frames_in(self._file.fileno(), path))
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def members(self, position: int, names: Sequence[str] = MEMBERS) -> dict[str, bytes]:
+        """Return the raw files of one frame by name, without the key.
+
+        Raises:
+            DataError: There is no such frame, or the file was cut meanwhile.
+        """
+        if not 0 <= position < len(self._frames):
+            raise DataError(f"{self.path} has frames 0 to {len(self) - 1}, got {position}")
+        places = self._frames[position]
+        return {name: self._read(*places[name]) for name in names}
+
+    def frame(self, position: int) -> Frame:
+        """Return one whole frame.
+
+        Raises:
+            DataError: It is damaged, or is not the frame that its place says.
+        """
+        frame = frame_from_members(self.members(position), self.source(position))
+        if (frame.sequence, frame.index) != (sequence_of(self.path.name), position):
+            raise DataError(
+                f"{self.source(position)} says it is frame {frame.index} of sequence "
+                f"{frame.sequence}; the shard was renamed or mixed up"
+            )
+        return frame
+
+    def fields(self, position: int, names: Sequence[str]) -> dict[str, Any]:
+        """Return only some arrays of one frame, see `encoding.FIELDS`.
+
+        Raises:
+            DataError: It is damaged, or a name is unknown.
+        """
+        files = tuple(dict.fromkeys(FIELDS[name] for name in names if name in FIELDS))
+        return decode_fields(self.members(position, files), names, self.source(position))
+
+    def facts(self, position: int) -> dict[str, Any]:
+        """Return sequence, index, camera and poses of one frame.
+
+        Raises:
+            DataError: They are damaged.
+        """
+        return decode_facts(self.members(position, ("json",))["json"], self.source(position))
+
+    def source(self, position: int) -> str:
+        """Name of a frame in errors."""
+        return f"{self.path} frame {key_of(position)}"
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self, start: int, size: int) -> bytes:
+        content = os.pread(self._file.fileno(), size, start)
+        if len(content) != size:
+            raise DataError(f"{self.path} is cut at byte {start + len(content)}; restore the shard")
+        return content
+
+
+# ---- tar ----------------------------------------------------------------------------------------
+
+
+def _packed(frame: Frame, depth_scale_mm: float) -> bytes:
+    parts = []
+    for name, data in frame_to_members(frame, frame.index, depth_scale_mm).items():
+        info = tarfile.TarInfo(name)  # time, owner and group stay 0
+        info.size = len(data)
+        parts += [info.tobuf(tarfile.USTAR_FORMAT), data, b"\0" * (-len(data) % _BLOCK)]
+    return b"".join(parts)
+
+
+def _frames_in(file: int, path: Path) -> Iterator[dict[str, tuple[int, int]]]:
+    """Walk through the headers; yield start and size of each frame's files by name."""
+    end = os.fstat(file).st_size
+    at = count = 0
+    while not _ends_at(file, at, end, path):
+        places = {}
+        for name in MEMBERS:
+            size = _size_of_member(file, at, f"{key_of(count)}.{name}", path)
+            places[name] = (at + _BLOCK, size)
+            at += _BLOCK + size + -size % _BLOCK
+            if at > end:
+                raise DataError(f"{path} is cut inside {key_of(count)}.{name}; restore the shard")
+        yield places
+        count += 1
+    if count == 0:
+        raise DataError(f"{path} holds no frames; make the sequence anew")
+
+
+def _ends_at(file: int, at: int, end: int, path: Path) -> bool:
+    block = os.pread(file, len(_END), at)
+    if block[:_BLOCK].strip(b"\0"):
+        return False
+    if block != _END or end != at + len(_END):
+        raise DataError(
+            f"{path} has no proper end at byte {at} of {end}: it is cut or was added to; "
+            "restore the shard"
+        )
+    return True
+
+
+def _size_of_member(file: int, at: int, expected: str, path: Path) -> int:
+    block = os.pread(file, _BLOCK, at)
+    try:
+        info = tarfile.TarInfo.frombuf(block, "ascii", "strict")
+    except (tarfile.TarError, ValueError) as error:
+        raise DataError(f"{path} is damaged at byte {at} ({error}); restore the shard") from None
+    if info.name != expected or info.type != tarfile.REGTYPE or info.size <= 0:
+        raise DataError(
+            f"{path} must have the file {expected} at byte {at}, got {info.name[:80]!r} of type "
+            f"{info.type!r} and {info.size} bytes; restore the shard"
+        )
+    return info.size
