@@ -32,6 +32,7 @@ from endoforge.geometry.lens_inverse import (
     undistort,
 )
 
+_BAND_ROWS = 32
 _WIDEST_FISHEYE_RAD = math.radians(175.0)
 
 
@@ -331,7 +332,9 @@ def camera_from_dict(values: Mapping[str, Any]) -> Camera:
 
 @lru_cache(maxsize=8)
 def _rays(camera: _Lens) -> Float64[np.ndarray, "height width 3"]:
-    rays: np.ndarray = camera.unproject(pixel_centres(camera.width, camera.height))
+    centres = pixel_centres(camera.width, camera.height)
+    bands = range(0, camera.height, _BAND_ROWS)  # small enough for the processor's cache
+    rays = np.concatenate([camera.unproject(centres[row : row + _BAND_ROWS]) for row in bands])
     rays.setflags(write=False)
     return rays
 

@@ -27,8 +27,10 @@ LEAST_SLOPE = 0.01
 WIDEST_PINHOLE_RAD = math.radians(89.0)
 
 _NODES = 2048
-_NEWTON_STEPS = 4
-_DAMPED_STEPS = 60
+_RADIAL_STEPS = 4
+_TANGENTIAL_STEPS = 3
+_DAMPED_STEPS = 40
+_HALVINGS = 60
 
 
 class RadialTable(NamedTuple):
@@ -89,7 +91,7 @@ def invert_radial(images: Any, table: RadialTable) -> Any:
     low, high = nodes[upper - 1], nodes[upper]
     share = (target - ends[upper - 1]) / (ends[upper] - ends[upper - 1])
     value = low + share * (high - low)
-    for _ in range(_NEWTON_STEPS):
+    for _ in range(_RADIAL_STEPS):
         value = ops.clip(_radial_step(value, target, table.coefficients), low, high)
     error = odd_polynomial(value, table.coefficients) - target
     if bool((abs(error) > _tolerance(images) * (1 + target)).any()):
@@ -117,7 +119,7 @@ def _first_below(slope: Any, values: Float64[np.ndarray, "values"]) -> float:
     if not len(below):
         return float(values[-1])
     low, high = float(values[max(below[0] - 1, 0)]), float(values[below[0]])
-    for _ in range(60):
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if bool(slope(middle) >= LEAST_SLOPE) else (low, middle)
     return low
@@ -147,7 +149,7 @@ def _radial_step(value: Any, target: Any, coefficients: tuple[float, ...]) -> An
 
 def _bisect(low: Any, high: Any, target: Any, coefficients: tuple[float, ...]) -> Any:
     ops = namespace(target)
-    for _ in range(_DAMPED_STEPS):
+    for _ in range(_HALVINGS):
         middle = (low + high) / 2
         over = odd_polynomial(middle, coefficients) > target
         low, high = ops.where(over, low, middle), ops.where(over, middle, high)
@@ -157,15 +159,26 @@ def _bisect(low: Any, high: Any, target: Any, coefficients: tuple[float, ...]) -
 def _undistort_tangential(
     x: Any, y: Any, image: tuple[Any, Any], distortion: tuple[float, ...], end: float
 ) -> tuple[Any, Any]:
-    """Two-dimensional Newton from the radial solution; damped where the full step fails."""
-    for _ in range(_NEWTON_STEPS):
+    """Two-dimensional Newton from the radial solution; damped where full steps fail twice."""
+    reach = abs(odd_polynomial(end, (distortion[0], distortion[1], distortion[4])))
+    reach += 3 * math.hypot(distortion[2], distortion[3]) * end**2  # nothing shows further out
+    shown = image[0] * image[0] + image[1] * image[1] <= reach * reach
+    x, y = _full_steps(x, y, image, distortion, end)
+    for solve in (_full_steps, _damped):
+        hard = shown & ~_settled(x, y, image, distortion, end)
+        if bool(hard.any()):
+            x, y = x + 0.0, y + 0.0  # copies that may be written to
+            part = (image[0][hard], image[1][hard])
+            x[hard], y[hard] = solve(x[hard], y[hard], part, distortion, end)
+    return x, y
+
+
+def _full_steps(
+    x: Any, y: Any, image: tuple[Any, Any], distortion: tuple[float, ...], end: float
+) -> tuple[Any, Any]:
+    for _ in range(_TANGENTIAL_STEPS):
         dx, dy = _newton_step(x, y, image, distortion)
         x, y = _inside_disc(x + dx, y + dy, 1.05 * end)
-    hard = ~_settled(x, y, image, distortion, end)
-    if bool(hard.any()):
-        x, y = x + 0.0, y + 0.0  # copies that may be written to
-        part = _damped(x[hard], y[hard], (image[0][hard], image[1][hard]), distortion, end)
-        x[hard], y[hard] = part
     return x, y
 
 
@@ -192,14 +205,14 @@ def _newton_step(
     x: Any, y: Any, image: tuple[Any, Any], distortion: tuple[float, ...]
 ) -> tuple[Any, Any]:
     k1, k2, p1, p2, k3 = distortion
-    a, b = brown_conrady_distort(x, y, distortion)
-    r2 = x * x + y * y
-    gain = even_series(r2, (k1, k2, k3)) + 2 * (p2 * x + p1 * y)
-    bend = 2 * (k1 + r2 * (2 * k2 + r2 * 3 * k3))
-    xx = gain + x * x * bend + 4 * p2 * x
-    yy = gain + y * y * bend + 4 * p1 * y
-    xy = x * y * bend + 2 * (p1 * x + p2 * y)
-    da, db = image[0] - a, image[1] - b
+    x2, y2 = x * x, y * y
+    r2 = x2 + y2
+    gain = even_series(r2, (k1, k2, k3)) + (2 * p2) * x + (2 * p1) * y
+    bend = 2 * k1 + r2 * (4 * k2 + r2 * (6 * k3))
+    xx = gain + x2 * bend + (4 * p2) * x
+    yy = gain + y2 * bend + (4 * p1) * y
+    xy = x * y * bend + (2 * p1) * x + (2 * p2) * y
+    da, db = image[0] - x * gain - p2 * r2, image[1] - y * gain - p1 * r2
     determinant = xx * yy - xy * xy
     return (yy * da - xy * db) / determinant, (xx * db - xy * da) / determinant
 
