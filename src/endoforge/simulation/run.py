@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from endoforge.errors import EndoforgeError
-from endoforge.frames.journal import reconcile
+from endoforge.frames.journal import read_journal, reconcile
 from endoforge.frames.manifest import DatasetManifest, open_manifest
 from endoforge.scene.anatomy.build import build_anatomy
 from endoforge.scene.anatomy.settings import ProceduralAnatomy
@@ -92,6 +92,8 @@ def simulate_colon(
             failures[outcome.sequence] = outcome.failure
             if strict:
                 raise EndoforgeError(f"sequence {outcome.sequence} failed: {outcome.failure}")
+    if len(read_journal(out)) < settings.sequences - len(failures):
+        reconcile(out)  # another run on this folder rewrote the journal at the wrong moment
     seconds = time.monotonic() - started
     return SimulationReport(out, made, settings.frames, made - done, seconds, failures)
 

@@ -87,6 +87,8 @@ def _make(job: Job, anatomy: Anatomy | None, sequence: int, tick: Tick) -> Outco
     """Make one shard and its journal line; a scene that fails is reported, not raised."""
     target = job.folder / shard_name(sequence)
     count = job.settings.frames_of(sequence)
+    if target.exists():  # another run on this folder was faster; the bytes are the same
+        return Outcome(sequence, count)
     try:
         frames = _ticking(render_sequence(job.settings, sequence, anatomy), tick)
         record = write_shard(target, frames)
