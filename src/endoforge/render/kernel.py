@@ -35,6 +35,9 @@ from endoforge.scene.records import Surface
 
 _INSTANCE_SHIFT = 8
 
+#: Side of the tiles in which the lanes take the pixels, px.
+TILE = 4
+
 
 class LensOps:
     """The functions that `geometry.lens_equations` needs, for Dr.Jit."""
@@ -92,19 +95,30 @@ class LensBuffers:
     rays: Any
     field: Any
     centres: Any
+    pixels: Any  # where each lane's pixel lies in the image, row by row
 
 
 def upload_lens(camera: Camera) -> LensBuffers:
-    """Put the lens's rays on the device, and which of them lie in the valid field."""
-    flat = camera.rays().reshape(-1, 3)
-    known = np.isfinite(flat[:, 2])
-    filled = np.where(known[:, None], flat, (0.0, 0.0, 1.0)).astype(np.float32)
-    result = mi.Vector3f(*(mi.Float(np.ascontiguousarray(filled[:, k])) for k in range(3)))
-    field = mi.Bool(known)
-    places = pixel_centres(camera.width, camera.height).astype(np.float32).reshape(-1, 2)
-    centres = mi.Vector2f(*(mi.Float(np.ascontiguousarray(places[:, k])) for k in range(2)))
-    dr.eval(result, field, centres)
-    return LensBuffers(result, field, centres)
+    """Put the lens's rays on the device, in the order in which the lanes take the pixels."""
+    order = tile_order(camera.width, camera.height)
+    rays = camera.rays().reshape(-1, 3)[order]
+    known = np.isfinite(rays[:, 2])
+    filled = np.where(known[:, None], rays, (0.0, 0.0, 1.0)).astype(np.float32)
+    centres = pixel_centres(camera.width, camera.height).reshape(-1, 2)[order].astype(np.float32)
+    buffers = LensBuffers(
+        rays=mi.Vector3f(*(mi.Float(column) for column in np.ascontiguousarray(filled.T))),
+        field=mi.Bool(known),
+        centres=mi.Vector2f(*(mi.Float(column) for column in np.ascontiguousarray(centres.T))),
+        pixels=mi.UInt32(order.astype(np.uint32)),
+    )
+    dr.eval(buffers.rays, buffers.field, buffers.centres, buffers.pixels)
+    return buffers
+
+
+def tile_order(width: int, height: int) -> np.ndarray:
+    """Pixel numbers, tile by tile: neighbours in a packet of lanes meet the same triangles."""
+    row, column = np.divmod(np.arange(width * height), width)
+    return np.lexsort((column, row, column // TILE, row // TILE))
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +136,17 @@ class Hit:
     tint: Any
     meaning: Any
     distance: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """What one run of the kernel gives, each as one flat row, channels last."""
+
+    radiance: np.ndarray
+    depth: np.ndarray
+    normal: np.ndarray
+    flow: np.ndarray
+    meaning: np.ndarray
 
 
 class Numbers:
@@ -144,37 +169,35 @@ class Numbers:
         return mi.Vector3f(*self(name))
 
 
-def trace(mesh: MeshBuffers, lens: LensBuffers, numbers: Numbers, words: Any) -> tuple[Any, ...]:
-    """Build the whole frame; nothing runs until the caller evaluates the result.
-
-    Returns:
-        Radiance (3), depth, normal (3), label and instance and flags, flow (2).
-    """
+def run(
+    mesh: MeshBuffers, lens: LensBuffers, words: Any, values: np.ndarray, layout: Layout
+) -> Planes:
+    """Render the frame: build the computation, run it once, copy the pictures out."""
+    row = mi.Float(values)
+    numbers = Numbers([dr.gather(mi.Float, row, k) for k in range(len(values))], layout)
     hit = closest(mesh, lens.rays, lens.field, numbers)
     radiance = shade(mesh, hit, numbers, words)
     flow, seen = follow(mesh, hit, lens.centres, numbers)
-    nothing = dr.nan
-    depth = dr.select(hit.found, hit.point.z, nothing)
-    normal = dr.select(hit.found, hit.normal, nothing)
     meaning = hit.meaning | dr.select(hit.found, mi.UInt32(FOUND), 0)
     meaning |= dr.select(hit.found & ~seen, mi.UInt32(HIDDEN), 0)
-    return (*radiance, depth, *normal, meaning, *flow)
+    pictures = [
+        placed(mi.Float, radiance, lens.pixels),
+        placed(mi.Float, [dr.select(hit.found, hit.point.z, dr.nan)], lens.pixels),
+        placed(mi.Float, [dr.select(hit.found, n, dr.nan) for n in hit.normal], lens.pixels),
+        placed(mi.Float, flow, lens.pixels),
+        placed(mi.UInt32, [meaning], lens.pixels),
+    ]
+    dr.eval()
+    return Planes(*(np.array(picture) for picture in pictures))
 
 
-def run(
-    mesh: MeshBuffers, lens: LensBuffers, words: Any, values: np.ndarray, layout: Layout
-) -> list[np.ndarray]:
-    """Render the frame and return its planes as flat NumPy arrays."""
-    import os
-
-    if os.environ.get("MODE") == "opaque":
-        numbers = Numbers([dr.opaque(mi.Float, float(v)) for v in values], layout)
-    else:
-        row = mi.Float(values)
-        numbers = Numbers([dr.gather(mi.Float, row, k) for k in range(len(values))], layout)
-    planes = trace(mesh, lens, numbers, words)
-    dr.eval(planes)
-    return [np.array(plane) for plane in planes]
+def placed(kind: Any, channels: Sequence[Any], pixels: Any) -> Any:
+    """Write the channels of every lane to its pixel, channels last."""
+    count = len(channels)
+    picture = dr.empty(kind, dr.width(pixels) * count)
+    for k, channel in enumerate(channels):
+        dr.scatter(picture, kind(channel), pixels * count + k, mode=dr.ReduceMode.Permute)
+    return picture
 
 
 def rotate(matrix: Sequence[Any], vector: Any) -> Any:

@@ -2,7 +2,7 @@
 """Renders labelled frames of a surface scene, one compiled kernel for all of them."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float32, Float64
@@ -17,6 +17,9 @@ from endoforge.render import parameters
 from endoforge.render.engine import Device, start
 from endoforge.render.parameters import FOUND, HIDDEN
 from endoforge.scene.records import Scene
+
+if TYPE_CHECKING:
+    from endoforge.render.kernel import Planes
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +114,10 @@ class SurfaceRenderer:
         planes = kernel.run(self._mesh, self._lens, self._words, parameters.pack(values), layout)
         return self._assemble(view, planes)
 
-    def _assemble(self, view: View, planes: list[Any]) -> Rendering:
+    def _assemble(self, view: View, planes: "Planes") -> Rendering:
         shape = (self.camera.height, self.camera.width)
-        planes = [plane.reshape(shape) for plane in planes]
-        radiance = np.stack(planes[:3], axis=-1)
-        meaning = planes[7]
+        radiance = planes.radiance.reshape(*shape, 3)
+        meaning = planes.meaning.reshape(shape)
         frame = Frame(
             sequence=view.sequence,
             index=view.index,
@@ -123,12 +125,12 @@ class SurfaceRenderer:
             camera=self.camera,
             camera_from_world=view.camera_from_world,
             next_camera_from_world=view.next_camera_from_world,
-            depth_mm=planes[3],
+            depth_mm=planes.depth.reshape(shape),
             valid=(meaning & FOUND) != 0,
-            normal_camera=np.stack(planes[4:7], axis=-1),
-            label=(meaning & 255).astype(np.uint8),
-            instance=((meaning >> 8) & 65535).astype(np.uint16),
-            flow_px=np.stack(planes[8:10], axis=-1),
+            normal_camera=planes.normal.reshape(*shape, 3),
+            label=meaning.astype(np.uint8),  # the lowest byte
+            instance=(meaning >> 8).astype(np.uint16),  # the next two
+            flow_px=planes.flow.reshape(*shape, 2),
             occluded=(meaning & HIDDEN) != 0,
         )
         return Rendering(frame, radiance)
