@@ -75,10 +75,11 @@ def draw_augment(settings: AugmentSettings, rng: np.random.Generator, batch: int
     touched = (rng.random(batch) >= settings.clean).astype(float)
 
     def around(size: float, *shape: int) -> np.ndarray:
-        return s * size * rng.uniform(-1, 1, (batch, *shape)) * touched.reshape(-1, *[1] * len(shape))
+        share = touched.reshape(-1, *[1] * len(shape))
+        return np.asarray(s * size * share * rng.uniform(-1, 1, (batch, *shape)))
 
     def some(share: float) -> np.ndarray:
-        return touched * (rng.random(batch) < share * min(s, 1.0))
+        return np.asarray(touched * (rng.random(batch) < share * min(s, 1.0)))
 
     def between(ends: tuple[float, float]) -> np.ndarray:
         return rng.uniform(*ends, batch)
@@ -92,7 +93,8 @@ def draw_augment(settings: AugmentSettings, rng: np.random.Generator, batch: int
         gains=2.0 ** (stops / 2.2),
         gamma=2.0 ** around(settings.gamma),
         saturation=1.0 + around(settings.saturation),
-        vignetting=some(settings.vignetting_share) * np.clip(s * between(settings.vignetting), 0, 1),
+        vignetting=some(settings.vignetting_share)
+        * np.clip(s * between(settings.vignetting), 0, 1),
         blur_px=some(settings.blur_share)[:, None]
         * np.stack([spread, spread * rng.uniform(0.2, 1.0, batch)], axis=1),
         blur_axis_rad=rng.uniform(0, np.pi, batch),
@@ -167,7 +169,8 @@ def _draw_boxes(rng: np.random.Generator, boxed: np.ndarray) -> np.ndarray:
     right, top = rng.random(batch) < 0.2, rng.random(batch) < 0.2
     left = np.where(right, 1 - width, 0.0)
     upper = np.where(top, 0.0, 1 - height)
-    return np.stack([left, upper, left + width, upper + height], axis=1) * boxed[:, None]
+    box = np.stack([left, upper, left + width, upper + height], axis=1)
+    return np.asarray(box * boxed[:, None])
 
 
 def _flipped(values: Tensor, flips: np.ndarray) -> Tensor:
@@ -189,8 +192,9 @@ def _on(values: np.ndarray, like: Tensor) -> Tensor:
 def _photometric(image: Tensor, draw: AugmentDraw) -> Tensor:
     light = (image.float() * _on(draw.gains / 255.0, image)).clamp_(1e-4, 1.0)
     light = light.pow_(_on(draw.gamma, image))
-    luma = sum(weight * light[:, k : k + 1] for k, weight in enumerate(_LUMA))
-    light = torch.lerp(luma.expand_as(light), light, _on(draw.saturation, image))
+    weights = torch.tensor(_LUMA, device=light.device).view(1, 3, 1, 1)
+    luma = (light * weights).sum(dim=1, keepdim=True)
+    light = torch.lerp(luma, light, _on(draw.saturation, image))
     if not draw.vignetting.any():
         return light
     height, width = image.shape[-2:]
@@ -209,7 +213,7 @@ def _degraded(light: Tensor, draw: AugmentDraw) -> Tensor:
         facing = light[lit].mean(dim=1, keepdim=True) - 0.5  # what faces the light also reflects it
         glare = texture + 1.5 * facing - _on(draw.highlights[lit], light)
         glare = (glare * 4.0).clamp_(0.0, 1.0)
-        light[lit] = torch.lerp(light[lit], torch.ones_like(light[lit]), glare.expand(-1, 3, -1, -1))
+        light[lit] = light[lit].lerp(torch.ones_like(glare), glare)
     soft = np.flatnonzero(draw.blur_px[:, 0])
     if soft.size:
         spread = torch.from_numpy(draw.blur_px[soft].astype(np.float32)).to(light.device)
@@ -229,7 +233,7 @@ def _overlaid(light: Tensor, draw: AugmentDraw) -> tuple[Tensor, Tensor]:
     written = np.flatnonzero(draw.text)
     if written.size:
         masks = text_masks(height, width, light.device.type)[torch.from_numpy(draw.text[written])]
-        light[written] = torch.lerp(light[written], torch.ones_like(light[written]), masks)
+        light[written] = light[written].lerp(torch.ones_like(masks), masks)
     seen = content_seen(_on(draw.shape, light).flatten(1), height, width)
     light = light.mul_(seen)
     boxed = np.flatnonzero(draw.box[:, 2])

@@ -43,7 +43,8 @@ def scale_invariant_loss(
     mean = error.sum(dim=(1, 2, 3)) / count
     mean_square = error.square().sum(dim=(1, 2, 3)) / count
     inside = (mean_square - variance_focus * mean.square()).clamp(min=0.0)
-    return ((inside + _TINY).sqrt() - _TINY**0.5).mean()
+    roots: Tensor = (inside + _TINY).sqrt() - _TINY**0.5
+    return roots.mean()
 
 
 def gradient_loss(
@@ -62,7 +63,8 @@ def gradient_loss(
     total = error.new_zeros(())
     for k in range(scales):
         thin_error, thin_valid = error[..., :: 2**k, :: 2**k], valid[..., :: 2**k, :: 2**k]
-        total = total + sum(_pair_loss(thin_error, thin_valid, axis) for axis in (-1, -2))
+        total = total + _pair_loss(thin_error, thin_valid, -1)
+        total = total + _pair_loss(thin_error, thin_valid, -2)
     return total
 
 

@@ -63,7 +63,7 @@ def noise_texture(height: int, width: int, device: str) -> Float[Tensor, "3 tall
 
 @lru_cache(maxsize=4)
 def highlight_texture(height: int, width: int, device: str) -> Float[Tensor, "1 tall wide"]:
-    """Return smooth blobs, normal over the area: the few above a threshold look like reflections."""
+    """Return smooth normal blobs; the few above a threshold look like reflections."""
     white = np.random.default_rng(2).standard_normal((2 * height, 4 * width)).astype(np.float32)
     blobs = cv2.GaussianBlur(white, (0, 0), max(height / 50.0, 0.8))
     blobs += 0.5 * cv2.GaussianBlur(white[::-1], (0, 0), max(height / 110.0, 0.5))
@@ -90,7 +90,7 @@ def _text_layout(rng: np.random.Generator, height: int, width: int) -> np.ndarra
         place = (left, int(line))
         cv2.putText(big, text, place, cv2.FONT_HERSHEY_SIMPLEX, size, 255, max(1, round(2 * size)))
         line += float(rng.uniform(30, 60)) * size
-    return cv2.resize(big, (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(big, (width, height), interpolation=cv2.INTER_AREA))
 
 
 def blurred(

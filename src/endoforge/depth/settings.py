@@ -17,7 +17,10 @@ class UNetSettings(Settings):
 
     kind: Literal["unet"] = "unet"
     widths: tuple[int, ...] = Field(
-        (32, 64, 96, 160), min_length=2, max_length=6, description="channels per level, finest first"
+        (32, 64, 96, 160),
+        min_length=2,
+        max_length=6,
+        description="channels per level, finest first",
     )
     blocks: tuple[int, ...] = Field(
         (0, 1, 2, 3), description="residual blocks per level on the way down"
@@ -26,7 +29,9 @@ class UNetSettings(Settings):
         True, description="show the network log brightness too: in near-field light log depth"
     )
     min_depth_mm: float = Field(0.5, gt=0, description="predictions are clamped to above this, mm")
-    max_depth_mm: float = Field(500.0, gt=0, description="predictions are clamped to below this, mm")
+    max_depth_mm: float = Field(
+        500.0, gt=0, description="predictions are clamped to below this, mm"
+    )
     typical_depth_mm: float = Field(30.0, gt=0, description="prediction before any training, mm")
 
     @model_validator(mode="after")
@@ -91,18 +96,20 @@ class AugmentSettings(Settings):
     box_share: float = Field(0.2, ge=0, le=1, description="share with a box in a corner")
 
 
-class DepthSettings(Settings):
+class DepthSettings(TrainerSettings):
     """Everything that `endoforge train depth-unet` can be told."""
 
     network: DepthNetworkSettings = UNetSettings()
     loss: DepthLossSettings = DepthLossSettings()
     augment: AugmentSettings = AugmentSettings()
-    trainer: TrainerSettings = TrainerSettings()
     width: int = Field(160, ge=16, le=2048, description="width of training pictures, px")
     height: int = Field(128, ge=16, le=2048, description="height of training pictures, px")
     max_depth_mm: float = Field(300.0, gt=0, description="farther pixels do not count, mm")
     validation_share: float = Field(0.1, ge=0, lt=1, description="sequences held out, share")
     validation_frames: int = Field(512, ge=1, description="frames per validation, at most")
+    cache: str = Field(
+        "", description="folder to keep decoded frames in; empty: in the run, removed at its end"
+    )
     start_from: str = Field("", description="model to fine-tune: a name or a path; empty for none")
 
     @model_validator(mode="after")

@@ -37,9 +37,7 @@ class Moment:
     averages: Mapping[str, WeightsAverage]
 
 
-def save_checkpoint(
-    folder: Path, moment: Moment, step: int, content: Mapping[str, Any]
-) -> Path:
+def save_checkpoint(folder: Path, moment: Moment, step: int, content: Mapping[str, Any]) -> Path:
     """Write a checkpoint, read it back, and remove all but the two newest.
 
     Args:

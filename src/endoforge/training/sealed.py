@@ -50,7 +50,9 @@ def write_sealed(
     make_folder(folder.parent)
     fresh = folder.with_name(f".{folder.name}.tmp-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        data = safetensors.torch.save({k: v.detach().cpu().contiguous() for k, v in tensors.items()})
+        data = safetensors.torch.save(
+            {k: v.detach().cpu().contiguous() for k, v in tensors.items()}
+        )
         write_atomically(fresh / f"{name}.safetensors", data)
         text = _sealed_text(content, hashlib.sha256(data).hexdigest())
         write_atomically(fresh / f"{name}.json", text)

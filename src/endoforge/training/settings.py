@@ -9,7 +9,15 @@ from endoforge.settings import Settings
 
 #: Fields that may differ when a training goes on; the run's manifest notes the change.
 MAY_CHANGE = frozenset(
-    {"steps", "device", "precision", "compile", "report_every", "validate_every", "checkpoint_every"}
+    {
+        "steps",
+        "device",
+        "precision",
+        "compile",
+        "report_every",
+        "validate_every",
+        "checkpoint_every",
+    }
 )
 
 
@@ -20,12 +28,18 @@ class TrainerSettings(Settings):
     batch: int = Field(16, ge=1, description="items per batch")
     learning_rate: float = Field(1e-3, gt=0, description="highest step size, after the warm-up")
     warm_up: int = Field(300, ge=0, description="steps over which the step size grows from 0")
-    final_rate: float = Field(0.01, ge=0, le=1, description="last step size as a share of the highest")
+    final_rate: float = Field(
+        0.01, ge=0, le=1, description="last step size as a share of the highest"
+    )
     weight_decay: float = Field(1e-2, ge=0, description="AdamW's decay of matrices and kernels")
-    max_gradient_norm: float = Field(5.0, gt=0, description="longer gradients are shortened to this")
+    max_gradient_norm: float = Field(
+        5.0, gt=0, description="longer gradients are shortened to this"
+    )
     average: float = Field(0.999, ge=0, lt=1, description="decay of the running average of weights")
     seed: int = Field(0, ge=0, description="of weights, order and augmentation")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto takes a GPU if present")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="auto takes a GPU if present"
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "bfloat16", description="of the convolutions; weights and losses stay float32"
     )

@@ -63,7 +63,7 @@ class PlainEngine:
 
     def backward(self, tensor: Tensor) -> None:
         """Compute gradients."""
-        tensor.backward()
+        torch.autograd.backward(tensor)
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,7 @@ def train_step(
     return StepReport(report, "; ".join(trouble))
 
 
-def _improve(
-    name: str, player: Player, losses: Batch, how: tuple[Engine, float]
-) -> list[str]:
+def _improve(name: str, player: Player, losses: Batch, how: tuple[Engine, float]) -> list[str]:
     """Move one player along its gradient; return what was wrong if it could not."""
     engine, limit = how
     player.optimiser.zero_grad(set_to_none=True)

@@ -4,6 +4,7 @@
 Killed at any moment and started again, it goes on with the numbers of an unbroken run.
 """
 
+import logging
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -63,6 +64,7 @@ class Training:
         validate: Returns figures by name; called with the averaged weights in evaluation mode.
         export: Writes the model; called likewise, after each validation and at the end.
         progress: Called at each report.
+        manifest: What else the run's manifest.json shall say.
     """
 
     task: Task
@@ -73,6 +75,7 @@ class Training:
     validate: Callable[[], Mapping[str, float]] | None = None
     export: Callable[[int], None] | None = None
     progress: Callable[[Progress], None] = _nothing
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_fabric(settings: TrainerSettings) -> Fabric:
@@ -81,6 +84,7 @@ def make_fabric(settings: TrainerSettings) -> Fabric:
     The global seed decides the first weights, so call this before building networks.
     """
     torch.manual_seed(settings.seed)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
     precision = {"bfloat16": "bf16-mixed", "float32": "32-true"}[settings.precision]
     accelerator = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}[settings.device]
     return Fabric(accelerator=accelerator, devices=1, precision=precision)
@@ -115,6 +119,7 @@ def train(training: Training, fabric: Fabric, resume: bool = True) -> dict[str, 
     settings = training.settings
 
     # ---- resume ----
+    run.record.start(settings.model_dump(mode="json"), training.manifest)
     start = newest_checkpoint(run.checkpoints) if resume else None
     if start is None:
         run.start_anew()
@@ -188,8 +193,9 @@ class _Run:
         return self.step % every == 0 or self.step == self.training.settings.steps
 
     def _fingerprint(self) -> dict[str, Any]:
-        trainer = self.training.settings.model_dump(mode="json", exclude=set(MAY_CHANGE))
-        return {**self.training.fingerprint, **{f"trainer.{k}": v for k, v in trainer.items()}}
+        fields = set(TrainerSettings.model_fields) - MAY_CHANGE
+        trainer = self.training.settings.model_dump(mode="json", include=fields)
+        return {**trainer, **self.training.fingerprint}
 
     # ---- start and checkpoint ----
 

@@ -58,7 +58,7 @@ class UNet(nn.Module):
             features = encode(down(features))
             skips.append(features)
         features = self.context(skips.pop())
-        for lift, decode in zip(reversed(self.lift), reversed(self.decode), strict=True):  # type: ignore[call-overload]
+        for lift, decode in zip(list(self.lift)[::-1], list(self.decode)[::-1], strict=True):
             features = functional.interpolate(lift(features), scale_factor=2.0, mode="nearest")
             features = decode(features + skips.pop())
         with torch.autocast(image.device.type, enabled=False):  # bf16 steps are 1 % of the depth
@@ -82,8 +82,8 @@ class UNet(nn.Module):
         divisor = self.settings.divisor
         if height % divisor or width % divisor:
             raise ShapeError(
-                f"expected a picture whose sides are multiples of {divisor}, got {width} x {height} "
-                f"(width x height); resize to {_nearest(width, divisor)} x "
+                f"expected a picture whose sides are multiples of {divisor}, got {width} x "
+                f"{height} (width x height); resize to {_nearest(width, divisor)} x "
                 f"{_nearest(height, divisor)}"
             )
 
@@ -128,7 +128,7 @@ class GlobalContext(nn.Module):
         """Return features of the same shape."""
         pooled = features.mean(dim=(2, 3))
         scale, shift = self.expand(functional.relu(self.squeeze(pooled))).chunk(2, dim=1)
-        return features * (1.0 + scale[..., None, None]) + shift[..., None, None]
+        return torch.addcmul(features + shift[..., None, None], features, scale[..., None, None])
 
 
 def _start_at(head: nn.Conv2d, value: float) -> None:
