@@ -57,11 +57,24 @@ def read_journal(folder: Path) -> list[ShardRecord]:
     Raises:
         DataError: A line says something impossible, e.g. names a file outside the folder.
     """
-    records, faults = _lines(folder)
+    records, faults, cut = _lines(folder)
+    if cut:
+        log.warning("%s has lines that are cut: %s; passed over", folder / JOURNAL, cut)
     if faults:
         raise DataError(f"{faults[0]}; run the same simulation again to mend it")
     last = {record.sequence: record for record in records}
     return [last[sequence] for sequence in sorted(last)]
+
+
+def journal_faults(folder: Path) -> list[str]:
+    """Say what is wrong with the journal's lines, in words; cut lines and double ones included."""
+    records, faults, cut = _lines(folder)
+    faults = faults + [f"line {number} is cut" for number in cut]
+    by_sequence: dict[int, ShardRecord] = {}
+    for record in records:
+        if by_sequence.setdefault(record.sequence, record) != record:
+            faults.append(f"sequence {record.sequence} has two lines that differ")
+    return faults
 
 
 def reconcile(folder: Path) -> list[ShardRecord]:
@@ -76,7 +89,7 @@ def reconcile(folder: Path) -> list[ShardRecord]:
     make_folder(folder)
     for name in remove_strays(folder):
         log.info("removed the unfinished file %s", name)
-    listed, faults = _lines(folder)
+    listed, faults, cut = _lines(folder)
     kept: dict[int, ShardRecord] = {}
     for path in sorted(folder.glob("shard-*.tar")):
         sequence = sequence_of(path.name)
@@ -89,33 +102,34 @@ def reconcile(folder: Path) -> list[ShardRecord]:
         else:
             log.warning("%s is damaged; it will be made again", path)
             path.unlink(missing_ok=True)
-    _rewrite_if_needed(folder, listed, bool(faults), kept)
+    _rewrite_if_needed(folder, listed, bool(faults or cut), kept)
     return [kept[sequence] for sequence in sorted(kept)]
 
 
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def _lines(folder: Path) -> tuple[list[ShardRecord], list[str]]:
-    """Records in the order of the file, and what is wrong with the lines that are none."""
+def _lines(folder: Path) -> tuple[list[ShardRecord], list[str], list[int]]:
+    """Records in the file's order, what is wrong with impossible lines, and numbers of cut ones."""
     path = folder / JOURNAL
     if not path.exists():
-        return [], []
+        return [], [], []
     records: list[ShardRecord] = []
     faults: list[str] = []
+    cut: list[int] = []
     for number, line in enumerate(read_bytes(path, _LIMIT_BYTES).split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
             values = json.loads(line)
         except (ValueError, RecursionError):  # a kill in the middle of the line leaves this
-            log.warning("%s line %d is cut; passed over", path, number)
+            cut.append(number)
             continue
         try:
             records.append(_record(values, f"{path} line {number}"))
         except DataError as error:
             faults.append(str(error))
-    return records, faults
+    return records, faults, cut
 
 
 def _record(values: Any, source: str) -> ShardRecord:
@@ -161,6 +175,8 @@ def _rewrite_if_needed(
     """Only add lines where that is enough: another process may be adding its own."""
     new = [record for record in kept.values() if record not in listed]
     if faulty or any(kept.get(record.sequence) != record for record in listed):
+        since = [record for record in _lines(folder)[0] if record not in listed]
+        kept = {record.sequence: record for record in since} | dict(kept)
         lines = [to_json(dataclasses.asdict(kept[sequence])) for sequence in sorted(kept)]
         write_atomically(folder / JOURNAL, "".join(line + "\n" for line in lines).encode())
     else:
