@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Measuring depth: a model and trivial baselines on one data set, under every alignment at once."""
 
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from endoforge.depth.baselines import fit_baselines
+from endoforge.depth.data import load_frames
 from endoforge.depth.predictor import DepthPredictor
 from endoforge.errors import DataError
 from endoforge.evaluation.error_maps import ErrorMap, write_error_maps
@@ -96,6 +98,14 @@ class DepthEvaluation:
             "seconds": round(self.seconds, 3),
         }
 
+    def score(self, figure: str, alignment: str, predictor: str = "model") -> float:
+        """One figure, e.g. ``score("abs_rel", "none")``.
+
+        Raises:
+            KeyError: There is no such predictor, alignment or figure.
+        """
+        return {p.name: p.scores for p in self.predictors}[predictor][alignment][figure]
+
     def table(self) -> str:
         """The figures as text, one line for each predictor and alignment."""
         figures = list(DepthScores.__dataclass_fields__)
@@ -125,7 +135,7 @@ def evaluate_model(
         protocol: Which pixels and frames count.
         out: Folder for ``evaluation.json`` and the error maps; None writes nothing.
         baselines_from: Data set that the constant and the mean-map predictor are fitted on; None
-            evaluates the model alone.
+            takes those that were fitted on the model's own training set.
         progress: Called with (frames done, frames in all).
 
     Raises:
@@ -133,8 +143,8 @@ def evaluate_model(
         StorageError: The disk is full or `out` cannot be written.
     """
     predictor = DepthPredictor.load(model, device=protocol.device)
-    baselines = {} if baselines_from is None else fit_baselines(baselines_from)
-    predictors = {"model": predictor, **baselines}
+    baselines = predictor.baselines if baselines_from is None else _fitted(baselines_from, predictor)
+    predictors: dict[str, DepthModel] = {"model": predictor, **baselines}
     return evaluate_depth(predictors, dataset_path, protocol, Path(model).name, out, progress)
 
 
@@ -190,6 +200,15 @@ def evaluate_depth(
 
 
 # ---- inside -------------------------------------------------------------------------------------
+
+
+def _fitted(data: Path, predictor: DepthPredictor) -> dict[str, DepthModel]:
+    """Baselines fitted on a data set, at the model's training size."""
+    size = (int(predictor.card["width"]), int(predictor.card["height"]))
+    with tempfile.TemporaryDirectory(prefix="endoforge-") as cache:
+        frames = load_frames([data], size, Path(cache), lambda done, total: None)
+        constant, mean_map = fit_baselines(frames, np.arange(len(frames)))
+    return {"constant": constant, "mean_map": mean_map}
 
 
 class _MapChoice:

@@ -26,14 +26,15 @@ def element(
     return Markup(f"<{tag}{parts}>{inside}</{tag}>")  # noqa: S704 - both parts are escaped above
 
 
-def drawing(width: int, height: int, description: str, *children: Markup) -> Markup:
+def drawing(
+    width: int, height: int, description: str, *children: Markup, kind: str = "chart"
+) -> Markup:
     """Wrap children as a picture with a text for those who cannot see it."""
     attributes: dict[str, Attribute] = {
         "viewBox": f"0 0 {width} {height}",
         "role": "img",
         "aria-label": description,
-        "class": "chart",
-        "xmlns": "http://www.w3.org/2000/svg",
+        "class": kind,
     }
     return element("svg", attributes, *children)
 

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Learning curves from a run's metrics: losses as they were reported and smoothed, validation."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from endoforge.evaluation.report.charts import Chart, Series, line_chart
+
+#: Weight of the newest value in the smoothed curve.
+_NEWEST = 0.1
+
+_BOOKKEEPING = {"step", "wall_s", "skipped", "learning_rate"}
+_ERRORS = ("abs_rel", "abs_rel_median_scaled", "abs_rel_scale_shifted", "rmse_log", "log10")
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A chart with its legend (name and number of its colour) and caption."""
+
+    title: str
+    chart: Markup
+    legend: tuple[tuple[str, int], ...]
+    caption: str
+
+
+def learning_charts(metrics: Sequence[Mapping[str, Any]]) -> list[Curves]:
+    """Charts of the training losses and of the validation figures; empty without metrics."""
+    names = sorted({name for line in metrics for name in line} - _BOOKKEEPING)
+    losses = [name for name in names if not name.startswith("validation/")]
+    errors = [f"validation/{name}" for name in _ERRORS if f"validation/{name}" in names]
+    charts = []
+    if losses:
+        charts.append(
+            _curves(
+                "Training losses",
+                metrics,
+                losses,
+                "Faint: each report's mean. Strong: the same, smoothed. Logarithmic scale.",
+            )
+        )
+    if errors:
+        charts.append(
+            _curves(
+                "Held-out figures",
+                metrics,
+                errors,
+                "On sequences that the network does not learn from. Lower is better.",
+            )
+        )
+    return [chart for chart in charts if chart is not None]
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+def _curves(
+    title: str, metrics: Sequence[Mapping[str, Any]], names: Sequence[str], caption: str
+) -> Curves:
+    validation = names[0].startswith("validation/")
+    series: list[Series] = []
+    for colour, name in enumerate(names):
+        steps, values = _column(metrics, name)
+        shown = name.partition("/")[2] or name
+        if validation or len(values) < 8:
+            series.append(Series(shown, steps, values, colour=colour))
+        else:
+            series.append(Series(shown, steps, values, faint=True, colour=colour))
+            series.append(Series(shown, steps, _smoothed(values), colour=colour))
+    low_to_high = _all_positive(series)
+    chart = Chart(f"{title}: {', '.join(names)}", "step", "value", log_y=low_to_high)
+    legend = tuple((s.name, s.colour) for s in series if not s.faint)
+    return Curves(title, line_chart(chart, series), legend, caption)
+
+
+def _column(metrics: Sequence[Mapping[str, Any]], name: str) -> tuple[list[float], list[float]]:
+    """Steps and values of one figure, without the lines that lack it."""
+    pairs = [
+        (float(line["step"]), float(line[name]))
+        for line in metrics
+        if isinstance(line.get(name), int | float)
+    ]
+    return [step for step, _ in pairs], [value for _, value in pairs]
+
+
+def _smoothed(values: Sequence[float]) -> list[float]:
+    mean, weight = 0.0, 0.0
+    smooth = []
+    for value in values:
+        mean = (1 - _NEWEST) * mean + _NEWEST * value
+        weight = (1 - _NEWEST) * weight + _NEWEST
+        smooth.append(mean / weight)
+    return smooth
+
+
+def _all_positive(series: Sequence[Series]) -> bool:
+    values = [value for s in series for value in s.y]
+    return bool(values) and min(values) > 0
