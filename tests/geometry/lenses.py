@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lenses that the geometry tests share: mild, strong, folding, tilted and wider than a half space."""
+"""Lenses that the geometry tests share: mild, strong, folding, tilted, wider than 180 degrees."""
 
 from endoforge.geometry.cameras import Camera, FisheyeCamera, PinholeCamera
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from geometry.lenses import LENSES, fisheye, pinhole
 
 from endoforge.errors import CameraError, ShapeError
 from endoforge.geometry.cameras import (
@@ -22,6 +21,7 @@ from endoforge.geometry.cameras import (
     pixel_centres,
 )
 from endoforge.geometry.lens_inverse import LEAST_SLOPE
+from geometry.lenses import LENSES, fisheye, pinhole
 
 lenses = pytest.mark.parametrize("camera", LENSES.values(), ids=LENSES.keys())
 
@@ -269,9 +269,9 @@ def test_a_camera_that_cannot_exist_is_refused_by_key_and_value(
 
 
 def test_fields_of_view_that_cannot_exist_are_refused(plain_shapes: None) -> None:
-    with pytest.raises(CameraError, match="horizontal_deg must be above 0 and at most 178, got 180"):
+    with pytest.raises(CameraError, match=r"horizontal_deg .* at most 178, got 180"):
         PinholeCamera.from_field_of_view(10, 10, 180.0)
-    with pytest.raises(CameraError, match="folds back 39.* needs 40"):
+    with pytest.raises(CameraError, match=r"folds back 39.* needs 40"):
         PinholeCamera.from_field_of_view(10, 10, 80.0, (-0.5, 0, 0, 0, 0))
     with pytest.raises(CameraError, match="max_angle_rad must be above 0"):
         FisheyeCamera(10, 10, 5.0, 5.0, 5.0, 5.0, max_angle_rad=4.0)
