@@ -14,6 +14,7 @@ from jaxtyping import Float32, Float64
 from endoforge.geometry.cameras import Camera
 from endoforge.optics.light import LightSource
 from endoforge.optics.tissue import Tissue
+from endoforge.scene.records import Surface
 
 #: Shadow rays start this far above the wall: light enters tissue and leaves it a little further on.
 SHADOW_START_MM = 0.3
@@ -79,6 +80,13 @@ def origin_of(camera_from_world: Float64[np.ndarray, "4 4"]) -> Float64[np.ndarr
     """Where the camera sits in the world, mm."""
     place: Float64[np.ndarray, "3"] = -camera_from_world[:3, :3].T @ camera_from_world[:3, 3]
     return place
+
+
+def centre_of(surface: Surface) -> Float64[np.ndarray, "3"]:
+    """Middle of the bounding box; the kernel works relative to it, where floats are finest."""
+    low, high = surface.vertices_mm.min(axis=0), surface.vertices_mm.max(axis=0)
+    centre: Float64[np.ndarray, "3"] = (low.astype(np.float64) + high.astype(np.float64)) / 2
+    return centre
 
 
 def lens_numbers(camera: Camera) -> dict[str, Sequence[float]]:

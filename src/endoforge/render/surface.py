@@ -77,8 +77,7 @@ class SurfaceRenderer:
         from endoforge.render import kernel
 
         self.scene, self.camera = scene, camera
-        vertices = scene.surface.vertices_mm.astype(np.float64)
-        self._centre = (vertices.min(axis=0) + vertices.max(axis=0)) / 2
+        self._centre = parameters.centre_of(scene.surface)
         self._mesh = kernel.upload_mesh(scene.surface, self._centre)
         self._words = kernel.upload_texture(tissue_texture(scene.tissue.texture_seed))
         self._lens = kernel.upload_lens(camera)
