@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,7 @@ class Player:
     optimiser: torch.optim.Optimizer
 
 
+@runtime_checkable
 class Task(Protocol):
     """What the trainer must know about a problem; the players move in dictionary order."""
 
@@ -42,6 +43,7 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
 class Engine(Protocol):
     """The part of Lightning Fabric that a step needs."""
 
