@@ -156,9 +156,7 @@ def run(
 ) -> None:
     """Estimate depth on a picture, a folder or a video."""
     with _progress("run", "frames", as_json) as progress:
-        report = verbs.run(
-            model, path, out=out, assignments=assignments or (), progress=progress
-        )
+        report = verbs.run(model, path, out=out, assignments=assignments or (), progress=progress)
     _show(report, f"{report.frames} frames written to {out}", as_json)
     for warning in report.warnings:
         print(warning, file=sys.stderr)
@@ -225,15 +223,19 @@ def _pretty(result: Any) -> str:
 
 
 @contextmanager
-def _progress(
-    what: str, unit: str, quiet: bool
-) -> Iterator[Callable[[int, int], None] | None]:
+def _progress(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
     """Show a bar with rate and time left on a terminal, a line now and then elsewhere."""
     if quiet:
         yield None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     bar = Progress(
         TextColumn("{task.description}"),

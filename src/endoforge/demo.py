@@ -10,6 +10,13 @@ from endoforge import verbs
 #: Frames are small so that two CPU cores finish within three minutes.
 _SMALL = ("camera.width=160", "camera.height=128", "sequence_frames=60")
 _STEPS = 60
+_FINE_TUNING = (
+    "learning_rate=1e-4",
+    "warm_up=10",
+    "report_every=5",
+    "validate_every=20",
+    "validation_share=0.25",
+)
 
 Say = Callable[[str], None]
 
@@ -37,7 +44,7 @@ def run_demo(out: Path, say: Say) -> dict[str, str | float]:
         "depth-unet",
         data=[train_set],
         out=run_folder,
-        assignments=[f"steps={_STEPS}", "learning_rate=1e-4"],
+        assignments=[f"steps={_STEPS}", *_FINE_TUNING],
         start_from="depth",
     )
     say("3/5 evaluate: on the unseen colon, beside trivial baselines")
@@ -46,7 +53,7 @@ def run_demo(out: Path, say: Say) -> dict[str, str | float]:
     )
     say(result.table())
     say("4/5 run: depth and point clouds of the unseen colon's pictures")
-    pictures = verbs.pictures(test_set, out / "pictures", every=6)
+    pictures = _pictures(test_set, out / "pictures", every=6)
     verbs.run(run_folder, pictures, out=run_folder / "frames")
     say("5/5 view: one page about the data and one about the run")
     verbs.view(test_set)
@@ -56,3 +63,16 @@ def run_demo(out: Path, say: Say) -> dict[str, str | float]:
         "abs_rel": result.score("abs_rel", "none"),
         "seconds": round(time.monotonic() - started, 1),
     }
+
+
+def _pictures(dataset: Path, folder: Path, every: int) -> Path:
+    """Write every n-th picture of a data set as a file of its own."""
+    from endoforge.frames.dataset import Dataset
+    from endoforge.frames.png import encode_png
+    from endoforge.frames.storage import write_atomically
+
+    folder.mkdir(parents=True, exist_ok=True)
+    frames = Dataset.open(dataset)
+    for index in range(0, len(frames), every):
+        write_atomically(folder / f"{index:06d}.png", encode_png(frames.frame(index).image))
+    return folder

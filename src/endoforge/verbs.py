@@ -132,7 +132,8 @@ def evaluate(
         assignments: ``"key=value"`` strings that override the protocol's settings.
         progress: Called with (frames done, frames in all).
     """
-    from endoforge.evaluation.depth import DepthProtocol, evaluate_model
+    from endoforge.evaluation.depth import evaluate_model
+    from endoforge.evaluation.settings import DepthProtocol
 
     protocol = validate(DepthProtocol, override({}, assignments))
     return evaluate_model(

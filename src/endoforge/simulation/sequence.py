@@ -51,9 +51,7 @@ def build_camera(settings: FisheyeSettings | PinholeSettings | CameraFileSetting
             assert_never(settings)
 
 
-def prepare_shot(
-    settings: ColonSimulation, sequence: int, anatomy: Anatomy | None = None
-) -> Shot:
+def prepare_shot(settings: ColonSimulation, sequence: int, anatomy: Anatomy | None = None) -> Shot:
     """Draw the anatomy, tissue, lights and sensor of one sequence, each from its own stream.
 
     Args:

@@ -127,9 +127,7 @@ def _make_in_processes(
         yield Outcome(sequence, 0, f"a worker died {_MAX_DEATHS} times (killed or out of memory)")
 
 
-def _one_pool(
-    job: Job, sequences: Sequence[int], workers: int, tick: Tick
-) -> Iterator[Outcome]:
+def _one_pool(job: Job, sequences: Sequence[int], workers: int, tick: Tick) -> Iterator[Outcome]:
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
     stop = context.Event()
