@@ -78,7 +78,7 @@ def exposure(radiance: Float32[np.ndarray, "height width 3"], sensor: SensorResp
     brightness = float(np.minimum(metered, 1).mean())
     if sensor.metering == 0 or brightness <= 0:
         return sensor.gain
-    return sensor.gain * (sensor.target / brightness) ** sensor.metering
+    return sensor.gain * float((sensor.target / brightness) ** sensor.metering)
 
 
 def develop(
@@ -100,11 +100,13 @@ def develop(
     np.sqrt(exposed, out=exposed)  # spreads the dark values over the table
     exposed *= _TABLE_SIZE - 1
     table = _response_table(sensor.gamma, sensor.shoulder)
-    return np.take(table, (exposed + 0.5).astype(np.uint16))
+    image: UInt8[np.ndarray, "height width 3"] = table[(exposed + 0.5).astype(np.uint16)]
+    return image
 
 
 @lru_cache(maxsize=16)
 def _response_table(gamma: float, shoulder: float) -> UInt8[np.ndarray, "entries"]:
     value = np.linspace(0, 1, _TABLE_SIZE) ** 2 * _TABLE_END
     display = respond(value, SensorResponse(gamma=gamma, shoulder=shoulder))
-    return np.rint(display * 255).astype(np.uint8)
+    table: UInt8[np.ndarray, "entries"] = np.rint(display * 255).astype(np.uint8)
+    return table

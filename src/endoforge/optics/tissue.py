@@ -13,6 +13,7 @@ from endoforge.optics.settings import TissueSettings
 from endoforge.settings import Range
 
 Rgb = tuple[float, float, float]
+Alpha = float | Float[np.ndarray, "..."]
 
 #: Light that comes back through a deep vein and through a shallow vessel, per colour channel.
 COARSE_TRANSMISSION: Rgb = (0.55, 0.50, 0.72)
@@ -85,7 +86,7 @@ def normal_reflectance(refractive_index: float) -> float:
     return ((refractive_index - 1) / (refractive_index + 1)) ** 2
 
 
-def ggx_density(cos_half: Float[np.ndarray, "..."], alpha: float) -> Float[np.ndarray, "..."]:
+def ggx_density(cos_half: Float[np.ndarray, "..."], alpha: Alpha) -> Float[np.ndarray, "..."]:
     """How many facets of a rough film point along the half vector, per steradian.
 
     Args:
@@ -100,7 +101,7 @@ def ggx_density(cos_half: Float[np.ndarray, "..."], alpha: float) -> Float[np.nd
 
 
 def smith_visibility(
-    cos_in: Float[np.ndarray, "..."], cos_out: Float[np.ndarray, "..."], alpha: float
+    cos_in: Float[np.ndarray, "..."], cos_out: Float[np.ndarray, "..."], alpha: Alpha
 ) -> Float[np.ndarray, "..."]:
     """Masking and shadowing of facets, already divided by 4 cos_in cos_out.
 

@@ -171,7 +171,8 @@ def clear(
     away = end - starts
     length = np.linalg.norm(away, axis=1)
     distance, _, _ = intersect(surface, starts, away / length[:, None])
-    return distance >= length * (1 - 1e-4)
+    reached: Bool[np.ndarray, "points"] = distance >= length * (1 - 1e-4)
+    return reached
 
 
 def follow(
@@ -222,7 +223,8 @@ def _irradiance(
 ) -> Float[np.ndarray, "hits 3"]:
     """Light on surfaces that face the source, per colour channel."""
     inside = points @ camera_from_world[:3, :3].T + camera_from_world[:3, 3]
-    return irradiance(light, inside)[:, None] * np.asarray(light.colour)
+    arriving: Float[np.ndarray, "hits 3"] = irradiance(light, inside)[:, None] * light.colour
+    return arriving
 
 
 def reflect(
@@ -282,7 +284,8 @@ def tissue_colour(
     kept = kept * (1 - tissue.fine_vessels * fine * (1 - np.asarray(FINE_TRANSMISSION)))
     kept = kept * (1 - tissue.mottling * patch * np.asarray(fixed.PATCH_COLOUR))
     kept = kept * (1 + tissue.mottling * (2 * blotch - 1))
-    return np.clip(np.asarray(tissue.albedo) * tint * kept, 0, 0.98)
+    albedo: Float[np.ndarray, "hits 3"] = np.clip(tissue.albedo * tint * kept, 0, 0.98)
+    return albedo
 
 
 def side_weights(normal: Float[np.ndarray, "hits 3"]) -> Float[np.ndarray, "hits 3"]:
@@ -298,7 +301,9 @@ def pattern_level(tissue: Tissue, camera: Camera, hits: Hits) -> Int[np.ndarray,
     facing = np.maximum(_dot(hits.normal, hits.out), fixed.STEEPEST)
     width_mm = hits.distance / np.sqrt(camera.fx * camera.fy) / np.sqrt(facing)
     texels = np.maximum(width_mm * pattern.SIZE / tissue.tile_mm, 1)
-    return np.minimum(np.log2(texels) + 0.5, pattern.LEVELS - 1).astype(np.int64)
+    level = np.minimum(np.log2(texels) + 0.5, pattern.LEVELS - 1)
+    whole: Int[np.ndarray, "hits"] = level.astype(np.int64)
+    return whole
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -307,4 +312,5 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.einsum("nk,nk->n", a, b)
+    product: np.ndarray = np.einsum("nk,nk->n", a, b)
+    return product

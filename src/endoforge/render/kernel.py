@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import drjit as dr
-import mitsuba as mi
+import drjit
+import mitsuba
 import numpy as np
 
 from endoforge.geometry.cameras import Camera, pixel_centres
@@ -32,6 +32,9 @@ from endoforge.render.parameters import (
     Layout,
 )
 from endoforge.scene.records import Surface
+
+dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
+mi: Any = mitsuba
 
 _INSTANCE_SHIFT = 8
 
@@ -356,7 +359,8 @@ def read_pattern(hit: Hit, numbers: Numbers, words: Any) -> Skin:
         for component, channel in ((first, pattern.SLOPE_U), (second, pattern.SLOPE_V)):
             slope = pattern.SLOPE_SPAN * (2 * read[channel] - 1)
             gradient[component] = dr.fma(weight, slope, gradient[component])
-    return Skin(*values[:4], mi.Vector3f(*gradient), values[4])
+    coarse, fine, blotch, patch, roughening = values
+    return Skin(coarse, fine, blotch, patch, mi.Vector3f(*gradient), roughening)
 
 
 def side_weights(normal: Any) -> list[Any]:
@@ -421,5 +425,5 @@ def follow(
     eye = mi.Point3f(numbers.vector("next_origin"))
     seen &= dr.dot(hit.facet_world, eye - hit.place) > 0
     seen &= ~blocked(mesh, hit.place + SIGHT_START_MM * hit.facet_world, eye, seen)
-    flow = (u - centres.x, v - centres.y)
-    return tuple(dr.select(in_field, part, dr.nan) for part in flow), seen  # type: ignore[return-value]
+    shift = (dr.select(in_field, u - centres.x, dr.nan), dr.select(in_field, v - centres.y, dr.nan))
+    return shift, seen

@@ -16,6 +16,8 @@ from endoforge.optics.light import LightSource
 from endoforge.optics.tissue import Tissue
 from endoforge.scene.records import Surface
 
+Numbers = Sequence[float] | np.ndarray
+
 #: Shadow rays start this far above the wall: light enters tissue and leaves it a little further on.
 SHADOW_START_MM = 0.3
 #: Visibility rays towards the next camera start this far above the wall.
@@ -45,12 +47,12 @@ class Layout:
     fisheye: bool
 
 
-def pack(values: Mapping[str, Sequence[float]]) -> Float32[np.ndarray, "numbers"]:
+def pack(values: Mapping[str, Numbers]) -> Float32[np.ndarray, "numbers"]:
     """Join all numbers, in the order of the names."""
     return np.concatenate([np.asarray(numbers, np.float32) for numbers in values.values()])
 
 
-def layout_of(values: Mapping[str, Sequence[float]], lights: int, fisheye: bool) -> Layout:
+def layout_of(values: Mapping[str, Numbers], lights: int, fisheye: bool) -> Layout:
     """Remember where each name went."""
     places, start = {}, 0
     for name, numbers in values.items():
@@ -63,7 +65,7 @@ def pose_numbers(
     camera_from_world: Float64[np.ndarray, "4 4"],
     next_camera_from_world: Float64[np.ndarray, "4 4"],
     centre_mm: Float64[np.ndarray, "3"],
-) -> dict[str, Sequence[float]]:
+) -> dict[str, Numbers]:
     """Poses as the kernel wants them: differences are taken here, in double precision."""
     world_from_camera = camera_from_world[:3, :3].T
     step = next_camera_from_world @ np.linalg.inv(camera_from_world)
@@ -89,7 +91,7 @@ def centre_of(surface: Surface) -> Float64[np.ndarray, "3"]:
     return centre
 
 
-def lens_numbers(camera: Camera) -> dict[str, Sequence[float]]:
+def lens_numbers(camera: Camera) -> dict[str, Numbers]:
     """The lens, its field, and how wide a pixel is."""
     return {
         "lens": camera.parameters(),
@@ -99,7 +101,7 @@ def lens_numbers(camera: Camera) -> dict[str, Sequence[float]]:
     }
 
 
-def tissue_numbers(tissue: Tissue) -> dict[str, Sequence[float]]:
+def tissue_numbers(tissue: Tissue) -> dict[str, Numbers]:
     """What the tissue looks like."""
     return {
         "albedo": tissue.albedo,
@@ -119,9 +121,9 @@ def light_numbers(
     lights: Sequence[LightSource],
     camera_from_world: Float64[np.ndarray, "4 4"],
     centre_mm: np.ndarray,
-) -> dict[str, Sequence[float]]:
+) -> dict[str, Numbers]:
     """The sources, in the camera frame and, for shadow rays, in the world."""
-    values: dict[str, Sequence[float]] = {}
+    values: dict[str, Numbers] = {}
     origin = origin_of(camera_from_world) - centre_mm
     for k, light in enumerate(lights):
         values[f"light{k}_position"] = light.position_mm
