@@ -45,6 +45,9 @@ FIELDS: Mapping[str, str] = {
 
 # The third channel of flow.png.
 _FLOW_UNKNOWN, _FLOW_VISIBLE, _FLOW_OCCLUDED, _FLOW_OCCLUDED_UNKNOWN = 0, 1, 2, 3
+_FLOW_STATE = np.array(  # by [occluded, known]
+    [[_FLOW_UNKNOWN, _FLOW_VISIBLE], [_FLOW_OCCLUDED_UNKNOWN, _FLOW_OCCLUDED]], np.uint16
+)
 _FLOW_ZERO = 1 << 15
 
 Arrays: TypeAlias = dict[str, Any]
@@ -263,12 +266,18 @@ def _encode_normal(
     source: str,
 ) -> bytes:
     """(0, 0, 0) stands for "unknown": no unit vector is stored like that."""
-    steps = np.rint((normal + 1) * np.float32(65535 / 2 / NORMAL_STEP)) * NORMAL_STEP
-    known = ~np.isnan(steps).any(axis=-1)
-    if (valid & ~known).any() or (np.abs(normal) > 1.001).any():
+    half = np.float32(65535 / 2 / NORMAL_STEP)
+    steps = normal * half
+    steps += half
+    np.rint(steps, out=steps)
+    steps *= NORMAL_STEP
+    known = np.isfinite(steps[..., 0] + steps[..., 1] + steps[..., 2])
+    if (valid & ~known).any() or _beyond(steps, -2 * NORMAL_STEP, 65535 + 2 * NORMAL_STEP):
         raise DataError(f"{source}: a valid pixel must have a unit normal; mask the others")
-    stored = np.where((known & valid)[..., None], np.clip(steps, 0, 65535), 0).astype(np.uint16)
-    return encode_png(stored, {"meaning": "unit normal, camera frame", "value": "v/65535*2-1"})
+    np.clip(steps, 0, 65535, out=steps)
+    steps[~(known & valid)] = 0
+    notes = {"meaning": "unit normal, camera frame", "value": "v/65535*2-1"}
+    return encode_png(steps.astype(np.uint16), notes)
 
 
 def _encode_flow(
@@ -276,26 +285,28 @@ def _encode_flow(
     occluded: Bool[np.ndarray, "height width"],
     source: str,
 ) -> bytes:
-    steps = np.rint(flow * np.float32(1 / FLOW_SCALE_PX)) + _FLOW_ZERO
-    fits = np.asarray(((steps >= 0) & (steps <= 65535)).all(axis=-1))
-    lost = ~fits & ~np.isnan(flow).any(axis=-1) & ~occluded
+    u, v = (flow[..., axis] * np.float32(1 / FLOW_SCALE_PX) + _FLOW_ZERO for axis in (0, 1))
+    fits = (u >= 0) & (u < 65535.5) & (v >= 0) & (v < 65535.5)
+    lost = ~fits & ~occluded & np.isfinite(u + v)
     if lost.any():
-        largest = float(np.nanmax(np.abs(flow[lost])))
+        largest = float(np.abs(flow[lost]).max())
         raise DataError(
             f"{source}: a visible point moves by {largest:.0f} px, but a file holds less than "
             f"{_FLOW_ZERO * FLOW_SCALE_PX:.0f}; use more frames for this movement"
         )
-    stored = np.empty((*flow.shape[:2], 3), np.uint16)
-    stored[..., :2] = np.where(fits[..., None], steps, _FLOW_ZERO)
-    stored[..., 2] = np.where(
-        occluded,
-        np.where(fits, _FLOW_OCCLUDED, _FLOW_OCCLUDED_UNKNOWN),
-        np.where(fits, _FLOW_VISIBLE, _FLOW_UNKNOWN),
-    )
+    stored = np.empty((*fits.shape, 3), np.uint16)
+    stored[..., 0] = np.where(fits, np.rint(u), _FLOW_ZERO)
+    stored[..., 1] = np.where(fits, np.rint(v), _FLOW_ZERO)
+    stored[..., 2] = _FLOW_STATE[occluded.view(np.uint8), fits.view(np.uint8)]
     notes = {"meaning": "flow to the next frame", "unit": "px", "value": "(v-32768)/64"}
     return encode_png(
         stored, notes | {"third": "0 unknown 1 visible 2 occluded 3 occluded unknown"}
     )
+
+
+def _beyond(values: Float32[np.ndarray, "*shape"], low: float, high: float) -> bool:
+    """Whether a number (NaN aside) lies outside a range."""
+    return bool(np.fmin.reduce(values, axis=None) < low or np.fmax.reduce(values, axis=None) > high)
 
 
 def _decode_image(png: Png, source: str) -> Arrays:
