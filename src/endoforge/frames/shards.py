@@ -12,7 +12,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 from endoforge.errors import DataError
 from endoforge.frames.encoding import (
@@ -191,7 +191,7 @@ class ShardReader:
         """Close the file."""
         self._file.close()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ShardReader":
         return self
 
     def __exit__(self, *_: object) -> None:
