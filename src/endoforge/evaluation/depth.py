@@ -143,7 +143,9 @@ def evaluate_model(
         StorageError: The disk is full or `out` cannot be written.
     """
     predictor = DepthPredictor.load(model, device=protocol.device)
-    baselines = predictor.baselines if baselines_from is None else _fitted(baselines_from, predictor)
+    baselines = (
+        predictor.baselines if baselines_from is None else _fitted(baselines_from, predictor)
+    )
     predictors: dict[str, DepthModel] = {"model": predictor, **baselines}
     return evaluate_depth(predictors, dataset_path, protocol, Path(model).name, out, progress)
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The protocol of an evaluation: what a figure means depends on it, so it travels with the figure."""
+"""The protocol of an evaluation: what a figure means depends on it, so it stays with it."""
+
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -12,12 +14,17 @@ class DepthProtocol(Settings):
     min_depth_mm: float = Field(1.0, gt=0, description="nearer pixels do not count, mm")
     max_depth_mm: float = Field(200.0, gt=0, description="farther pixels do not count, mm")
     crop: float = Field(
-        0.0, ge=0, lt=0.5, description="share of the picture's width and height cut off at each side"
+        0.0,
+        ge=0,
+        lt=0.5,
+        description="share of the picture's width and height cut off at each side",
     )
     every: int = Field(1, ge=1, description="take every n-th frame")
     limit: int | None = Field(None, ge=1, description="most frames, spread evenly; none takes all")
     error_maps: int = Field(6, ge=0, le=50, description="frames whose error maps are kept")
-    device: str = Field("auto", description="where the network runs: auto, cpu or cuda")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the network runs: auto, cpu or cuda"
+    )
 
     @model_validator(mode="after")
     def _range_has_room(self) -> "DepthProtocol":

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32
@@ -37,7 +38,9 @@ class Tally:
         counts: Bool[np.ndarray, "height width"],
     ) -> "Tally":
         """Add one frame; `counts` says which pixels count."""
-        totals = update(self.by_sequence.get(sequence, DepthTotals()), predicted_mm, depth_mm, counts)
+        totals = update(
+            self.by_sequence.get(sequence, DepthTotals()), predicted_mm, depth_mm, counts
+        )
         true = depth_mm[counts].astype(np.float64)
         error = (predicted_mm[counts] - true) / true
         ranges = np.searchsorted(DEPTH_EDGES_MM, true, side="right") - 1
@@ -52,9 +55,7 @@ class Tally:
     def ranges(self) -> list[dict[str, float | str | None]]:
         """Error by range of true depth, without alignment; None where no pixel lies."""
         rows: list[dict[str, float | str | None]] = []
-        for index, (low, high) in enumerate(
-            zip(DEPTH_EDGES_MM[:-1], DEPTH_EDGES_MM[1:], strict=True)
-        ):
+        for index, (low, high) in enumerate(pairwise(DEPTH_EDGES_MM)):
             count = float(self.pixels[index])
             rows.append(
                 {

@@ -56,7 +56,8 @@ class Scale:
         if self.logarithmic:
             values = np.log(np.maximum(values, np.float32(1e-6)))
             low, high = math.log(low), math.log(high)
-        return np.clip((values - np.float32(low)) / np.float32(high - low), 0, 1)
+        place: np.ndarray = (values - np.float32(low)) / np.float32(high - low)
+        return np.clip(place, 0, 1)
 
     def ticks(self) -> list[tuple[float, str]]:
         """Round values on the bar with their place, 0 to 1, and their text."""
@@ -107,7 +108,8 @@ def colour_classes(label: UInt8[np.ndarray, "height width"]) -> UInt8[np.ndarray
     table = np.tile(np.array(UNKNOWN, np.uint8), (256, 1))
     for index in range(255):
         table[index] = class_colour(index)
-    return table[label]
+    picture: np.ndarray = table[label]
+    return picture
 
 
 def class_colour(index: int) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -185,8 +185,8 @@ class _Run:
         warnings = [problem.reason for problem in self.problems]
         if doubtful:
             warnings.append(
-                f"{len(doubtful)} of {len(self.frames)} pictures are not trusted and have no depth, "
-                f"the first is {doubtful[0].name}: {doubtful[0].reasons[0]}"
+                f"{len(doubtful)} of {len(self.frames)} pictures are not trusted and have no "
+                f"depth, the first is {doubtful[0].name}: {doubtful[0].reasons[0]}"
             )
         return RunReport(
             self.results.out, len(self.frames), refused, len(doubtful), seconds, tuple(warnings)
@@ -199,9 +199,8 @@ def _expected(media: Media, settings: RunSettings) -> int | None:
     return min(media.expected_frames, settings.limit)
 
 
-def _loaded(model: str | Path | DepthModel, device: str) -> DepthModel:
+def _loaded(model: str | Path | DepthModel, device: Literal["auto", "cpu", "cuda"]) -> DepthModel:
     if isinstance(model, str | Path):
         predictor: DepthModel = DepthPredictor.load(model, device=device)
         return predictor
     return model
-

@@ -79,7 +79,7 @@ class Media:
             except DataError as error:
                 if self.kind == "picture":
                     raise
-                yield Problem(file.name, str(error))
+                yield Problem(file.name, str(error).replace(str(file), file.name))
                 continue
             yield Picture(name, image, index / self.frames_per_second)
 
@@ -124,7 +124,9 @@ def _pictures_in(folder: Path) -> tuple[Path, ...]:
     try:
         inside = sorted(folder.iterdir())
     except OSError as error:
-        raise DataError(f"cannot read {folder}: {error.strerror or error}; check the path") from None
+        raise DataError(
+            f"cannot read {folder}: {error.strerror or error}; check the path"
+        ) from None
     files = tuple(
         file
         for file in inside

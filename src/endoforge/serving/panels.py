@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from endoforge.frames.colour import UNKNOWN, Scale, colour_bar, colour_values
+from endoforge.frames.colour import Scale, colour_bar, colour_values
 
 _BACKGROUND = (17, 19, 23)
 _TEXT = (228, 230, 234)
@@ -40,6 +40,14 @@ class Layout:
         """Height of the whole picture, px."""
         return _even(self.panel_height + _HEAD + _FOOT)
 
+    def boxes(self, width: int, height: int) -> tuple[tuple[int, int, int, int], ...]:
+        """Where a picture of a size, and its depth, lie in the canvas: left, top, width, height."""
+        factor = min(self.panel_width / width, self.panel_height / height)
+        w, h = max(1, round(width * factor)), max(1, round(height * factor))
+        top = _HEAD + (self.panel_height - h) // 2
+        start = _MARGIN + (self.panel_width - w) // 2
+        return ((start, top, w, h), (start + self.panel_width + _MARGIN, top, w, h))
+
 
 @dataclass(frozen=True)
 class Caption:
@@ -68,13 +76,15 @@ def side_by_side(
     canvas = np.empty((layout.canvas_height, layout.canvas_width, 3), np.uint8)
     canvas[:] = _BACKGROUND
     left, right = _MARGIN, 2 * _MARGIN + layout.panel_width
-    _place(canvas, image, left, layout, _BACKGROUND)
-    _place(canvas, colour_values(depth_mm, scale), right, layout, UNKNOWN)
+    for picture, box in zip(
+        (image, colour_values(depth_mm, scale)), layout.boxes(*image.shape[1::-1]), strict=True
+    ):
+        _place(canvas, picture, box)
     bar_top = _HEAD + layout.panel_height + 10
     bar_width = layout.panel_width - 90
     canvas[bar_top : bar_top + 8, right : right + bar_width] = colour_bar(bar_width, 8, scale)
-    picture = Image.fromarray(canvas)
-    draw = ImageDraw.Draw(picture)
+    drawn = Image.fromarray(canvas)
+    draw = ImageDraw.Draw(drawn)
     font = ImageFont.load_default(14)
     draw.text((left, 7), _latin(caption.title), _TEXT, font)
     draw.text((right, 7), "estimated depth", _TEXT, font)
@@ -83,7 +93,7 @@ def side_by_side(
     draw.text((left, bar_top - 5), "no ground truth", _QUIET, font)
     if caption.warning:
         _draw_warning(draw, caption.warning, right, layout)
-    return np.asarray(picture)
+    return np.asarray(drawn)
 
 
 # ---- inside -------------------------------------------------------------------------------------
@@ -97,20 +107,11 @@ def _latin(text: str) -> str:
     return text.encode("latin-1", "replace").decode("latin-1")
 
 
-def _place(
-    canvas: np.ndarray, picture: np.ndarray, left: int, layout: Layout, behind: tuple[int, int, int]
-) -> None:
-    """Put a picture into its panel without changing its shape."""
-    height, width = picture.shape[:2]
-    factor = min(layout.panel_width / width, layout.panel_height / height)
-    size = (max(1, round(width * factor)), max(1, round(height * factor)))
-    method = cv2.INTER_AREA if factor < 1 else cv2.INTER_LINEAR
-    fitted = cv2.resize(picture, size, interpolation=method)
-    panel = canvas[_HEAD : _HEAD + layout.panel_height, left : left + layout.panel_width]
-    panel[:] = behind
-    top = (layout.panel_height - size[1]) // 2
-    start = (layout.panel_width - size[0]) // 2
-    panel[top : top + size[1], start : start + size[0]] = fitted
+def _place(canvas: np.ndarray, picture: np.ndarray, box: tuple[int, int, int, int]) -> None:
+    left, top, width, height = box
+    method = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
+    fitted = cv2.resize(picture, (width, height), interpolation=method)
+    canvas[top : top + height, left : left + width] = fitted
 
 
 def _draw_ticks(draw: ImageDraw.ImageDraw, scale: Scale, left: int, top: int, width: int) -> None:
@@ -121,12 +122,17 @@ def _draw_ticks(draw: ImageDraw.ImageDraw, scale: Scale, left: int, top: int, wi
         draw.text((x, top + 13), text, _QUIET, font, anchor="ma" if place > 0.01 else "la")
 
 
-def _draw_warning(
-    draw: ImageDraw.ImageDraw, warning: str, left: int, layout: Layout
-) -> None:
+def _draw_warning(draw: ImageDraw.ImageDraw, warning: str, left: int, layout: Layout) -> None:
     middle = (left + layout.panel_width / 2, _HEAD + layout.panel_height / 2)
     lines = ["not trusted", *(_latin(part.strip()) for part in warning.split(":"))]
     for index, line in enumerate(lines):
         font = ImageFont.load_default(20 if index == 0 else 13)
-        draw.text((middle[0], middle[1] - 26 + 24 * index), line, _WARNING, font, anchor="mm",
-                  stroke_width=2, stroke_fill=_BACKGROUND)
+        draw.text(
+            (middle[0], middle[1] - 26 + 24 * index),
+            line,
+            _WARNING,
+            font,
+            anchor="mm",
+            stroke_width=2,
+            stroke_fill=_BACKGROUND,
+        )

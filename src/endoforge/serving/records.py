@@ -40,6 +40,7 @@ class FrameRecord:
         reasons: Why it is not trusted.
         depth: 16-bit depth.
         side_by_side: Input and depth beside each other; None when not wanted for this frame.
+        panels: Where the input and the depth lie in it: left, top, width, height, px.
         points: Point cloud; None when not wanted or not trusted.
         content: Share of pixels that have depth.
         depth_mm: Near (p5), middle (median) and far (p95) depth, mm.
@@ -51,6 +52,7 @@ class FrameRecord:
     reasons: tuple[str, ...]
     depth: str
     side_by_side: str | None
+    panels: Sequence[Sequence[int]]
     points: str | None
     content: float
     depth_mm: Mapping[str, float | None]

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from endoforge.errors import CameraError
 from endoforge.frames.colour import Scale
@@ -51,7 +51,7 @@ class Lens:
             "assumed": True,
             "model": "fisheye",
             "diagonal_deg": self.assumed_diagonal_deg,
-            "note": "no camera file was given: an equidistant fisheye lens of this field is "
+            "note": "no camera file was given; an equidistant fisheye lens of this field is "
             "assumed, so the shape of the point clouds is approximate",
         }
 
@@ -114,12 +114,16 @@ def write_frame(
     depth_file = f"depth/{picture.name}.png"
     write_atomically(out / depth_file, _encode(depth_mm, picture.name))
     still_file = cloud_file = None
+    height, width = depth_mm.shape
+    layout = Layout.fitting(width, height, settings.panel_px)
     if results.wants(index, settings.stills):
         still_file = f"side_by_side/{picture.name}.png"
-        write_atomically(out / still_file, encode_png(_still(results, picture, depth_mm, reasons)))
+        write_atomically(
+            out / still_file, encode_png(_still(results, layout, picture, depth_mm, reasons))
+        )
     if not reasons and results.wants(index, settings.point_clouds):
         cloud_file = f"points/{picture.name}.ply"
-        camera = lens_for(results.lens, depth_mm.shape[1], depth_mm.shape[0])
+        camera = lens_for(results.lens, width, height)
         cloud = point_cloud(picture.image, depth_mm, camera, settings.points)
         write_atomically(out / cloud_file, cloud)
     return FrameRecord(
@@ -129,6 +133,7 @@ def write_frame(
         reasons=reasons,
         depth=depth_file,
         side_by_side=still_file,
+        panels=layout.boxes(width, height) if still_file else (),
         points=cloud_file,
         content=round(float(np.isfinite(depth_mm).mean()), 4),
         depth_mm=_statistics(depth_mm),
@@ -145,10 +150,12 @@ def _encode(depth_mm: Float32[np.ndarray, "height width"], name: str) -> bytes:
 
 
 def _still(
-    results: Results, picture: Picture, depth_mm: np.ndarray, reasons: tuple[str, ...]
-) -> np.ndarray:
-    height, width = depth_mm.shape
-    layout = Layout.fitting(width, height, results.settings.panel_px)
+    results: Results,
+    layout: Layout,
+    picture: Picture,
+    depth_mm: Float32[np.ndarray, "height width"],
+    reasons: tuple[str, ...],
+) -> UInt8[np.ndarray, "canvas_height canvas_width 3"]:
     caption = Caption(picture.name, "; ".join(reasons))
     return side_by_side(picture.image, depth_mm, results.scale, layout, caption)
 

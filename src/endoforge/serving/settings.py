@@ -2,6 +2,7 @@
 """What a run on pictures or video can be told."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
@@ -21,7 +22,9 @@ class RunSettings(Settings):
         (4.0, 128.0), description="depths at the two ends of the colour scale (logarithmic), mm"
     )
     stills: int = Field(
-        500, ge=0, description="most side-by-side pictures; spread evenly when there are more frames"
+        500,
+        ge=0,
+        description="most side-by-side pictures; spread evenly when there are more frames",
     )
     point_clouds: int = Field(12, ge=0, description="most point clouds; spread evenly")
     points: int = Field(150_000, ge=100, le=4_000_000, description="most points in one cloud")
@@ -32,4 +35,6 @@ class RunSettings(Settings):
         10.0, gt=0, le=120, description="rate of the video that is made of a folder of pictures"
     )
     limit: int | None = Field(None, ge=1, description="stop after so many frames")
-    device: str = Field("auto", description="where the network runs: auto, cpu or cuda")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the network runs: auto, cpu or cuda"
+    )

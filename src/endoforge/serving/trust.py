@@ -99,8 +99,10 @@ def _mask_of(
     brightness: UInt8[np.ndarray, "small_height small_width"], height: int, width: int
 ) -> Bool[np.ndarray, "height width"]:
     inside = _largest_part(~_outside(brightness)).astype(np.uint8)
-    full = cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST)
-    return full.astype(bool)
+    size = (width, height)
+    soft = cv2.GaussianBlur(inside * 255, (5, 5), 0)
+    mask: np.ndarray = cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR) > 127
+    return mask
 
 
 def _outside(brightness: np.ndarray) -> np.ndarray:
@@ -129,4 +131,5 @@ def _largest_part(inside: np.ndarray) -> np.ndarray:
         return np.zeros_like(inside)
     largest = 1 + int(facts[1:, cv2.CC_STAT_AREA].argmax())
     near = cv2.dilate((parts == largest).astype(np.uint8), np.ones((9, 9), np.uint8)).astype(bool)
-    return inside & near
+    kept: np.ndarray = inside & near
+    return kept

@@ -197,7 +197,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     container_name = container_of(path)
     if container_name is None:
         raise DataError(
-            f"{path} is not a video that can be read; expected MP4, MOV, MKV, WebM, AVI, MPEG or WMV"
+            f"{path} is not a video that can be read; expected MP4, MOV, MKV, WebM, AVI, MPEG or "
+            "WMV"
         )
     try:
         container = av.open(
@@ -214,8 +215,8 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
 def _unopened(path: Path, container_name: str, error: Exception) -> str:
     if container_name == "mov" and not _has_box(path, b"moov"):
         return (
-            f"{path} has no index (its 'moov' part is missing), so the recording was interrupted or "
-            "the file is cut; copy it again, or repair it with the recorder's tool"
+            f"{path} has no index (its 'moov' part is missing), so the recording was interrupted "
+            "or the file is cut; copy it again, or repair it with the recorder's tool"
         )
     return f"{path} cannot be opened as {container_name} video ({_reason(error)}); restore the file"
 

@@ -90,6 +90,7 @@ def line_chart(chart: Chart, series: Sequence[Series]) -> Markup:
 
 def histogram(chart: Chart, edges: Sequence[float], counts: Sequence[float]) -> Markup:
     """Columns between edges; counts are shown as a share of their sum, in percent."""
+    edges, counts = _without_empty_ends(edges, counts)
     total = sum(counts) or 1.0
     shares = [100 * c / total for c in counts]
     x = Axis(edges[0], edges[-1], _LEFT, chart.width - _RIGHT, chart.log_x)
@@ -112,7 +113,7 @@ def histogram(chart: Chart, edges: Sequence[float], counts: Sequence[float]) -> 
 def bars(description: str, items: Sequence[Bar], width: int = 620) -> Markup:
     """Horizontal bars with their names at the left and their texts behind them."""
     longest = max([item.value for item in items] + [1e-12])
-    row, left, room = 30, 96, width - 96 - 130
+    row, left, room = 30, 96, width - 96 - 210
     children = []
     for index, item in enumerate(items):
         top = 6 + row * index
@@ -127,7 +128,7 @@ def bars(description: str, items: Sequence[Bar], width: int = 620) -> Markup:
             element("rect", rectangle),
             label(left + length + 8, top + 13.5, item.text, "tick", "start"),
         ]
-    return drawing(width, 8 + row * max(len(items), 1), description, *children)
+    return drawing(width, 8 + row * max(len(items), 1), description, *children, kind="chart narrow")
 
 
 def grouped_bars(chart: Chart, names: Sequence[str], groups: Sequence[Group]) -> Markup:
@@ -145,6 +146,17 @@ def grouped_bars(chart: Chart, names: Sequence[str], groups: Sequence[Group]) ->
 
 
 # ---- inside -------------------------------------------------------------------------------------
+
+
+def _without_empty_ends(
+    edges: Sequence[float], counts: Sequence[float]
+) -> tuple[Sequence[float], Sequence[float]]:
+    """Leave out the columns at both ends that are too low to be seen."""
+    seen = [k for k, count in enumerate(counts) if count > 5e-4 * sum(counts)]
+    if not seen:
+        return edges, counts
+    first, last = seen[0], seen[-1] + 1
+    return edges[first : last + 1], counts[first:last]
 
 
 def _group_column(
@@ -200,6 +212,5 @@ def _framed(chart: Chart, x: Axis | None, y: Axis, *inside: Markup) -> Markup:
         ),
     ]
     rule = line(left, bottom, right, bottom, "rule")
-    return drawing(
-        chart.width, chart.height, chart.description, *frame, *inside, rule, *axis_names
-    )
+    content = [*frame, *inside, rule, *axis_names]
+    return drawing(chart.width, chart.height, chart.description, *content, kind="chart narrow")

@@ -111,10 +111,14 @@ def _row(frame: Frame, largest_px: float) -> SheetRow:
 
 
 def _largest_flow(frames: Sequence[Frame]) -> float:
-    lengths = [np.linalg.norm(frame.flow_px[frame.valid], axis=-1) for frame in frames]
-    known = np.concatenate([*lengths, np.zeros(1, np.float32)])
-    known = known[np.isfinite(known)]
-    return max(0.5, round(float(np.percentile(known, 95)), 1))
+    """The middle frame's large motion, px; one frame with a jump must not pale the others."""
+    large = []
+    for frame in frames:
+        lengths = np.linalg.norm(frame.flow_px[frame.valid], axis=-1)
+        lengths = lengths[np.isfinite(lengths)]
+        if lengths.size:
+            large.append(float(np.percentile(lengths, 95)))
+    return max(0.5, round(float(np.median(large)), 1)) if large else 1.0
 
 
 def _wheel() -> Image:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page about a data set: what its frames look like, what its labels say, where the camera went."""
+"""The page about a data set: its frames with their labels, what these say, the camera's paths."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,10 +93,9 @@ def _lens(camera: dict[str, Any] | None) -> str:
     if camera is None:
         return "differs from frame to frame"
     lens = camera_from_dict(camera)
-    corner = lens.unproject(np.array([0.0, 0.0]))
-    field = 2 * math.degrees(math.acos(np.clip(corner[2], -1, 1)))
-    angle = f", {field:.0f}° corner to corner" if math.isfinite(field) else ""
-    return f"{lens.model}, {lens.width} × {lens.height} px{angle}"
+    cosines = lens.rays()[..., 2]
+    widest = math.degrees(math.acos(max(-1.0, float(np.nanmin(cosines)))))
+    return f"{lens.model}, {lens.width} × {lens.height} px, {2 * widest:.0f}° at its widest"
 
 
 def _charts(statistics: LabelStatistics) -> list[tuple[Markup, str]]:
@@ -121,13 +119,17 @@ def _charts(statistics: LabelStatistics) -> list[tuple[Markup, str]]:
         Chart("Brightness against depth", "depth z, mm", "mean brightness, 0 to 255", log_x=True),
         [Series("mean", *statistics.brightness_curve())],
     )
+    near = f"Depth. Half of the pixels are nearer than {statistics.median_mm:.0f} mm."
+    motion = (
+        f"Motion between frames. {statistics.occluded:.1%} of the visible points are hidden or out "
+        "of the field in the next frame."
+    )
     return [
-        (depth, f"Depth. Half of the pixels are nearer than {statistics.median_mm:.0f} mm."),
-        (slant, "How obliquely the wall is seen. 0° is face on, 90° is grazing."),
-        (flow, f"Motion between frames. {statistics.occluded:.1%} of the visible points are "
-               "hidden or out of the field in the next frame."),
-        (light, "Brightness by depth. The light is at the lens, so brightness falls with distance."),
-    ]  # fmt: skip
+        (depth, near),
+        (slant, "How obliquely the wall is seen: 0° is face on, 90° is grazing."),
+        (flow, motion),
+        (light, "Brightness by depth. The light is at the lens, so it falls off with distance."),
+    ]
 
 
 def _class_chart(statistics: LabelStatistics, dataset: Dataset) -> Markup:
@@ -135,7 +137,7 @@ def _class_chart(statistics: LabelStatistics, dataset: Dataset) -> Markup:
     for index, share in statistics.class_shares():
         name = dataset.manifest.labels.get(index, "ignore" if index == 255 else f"class {index}")
         seen = statistics.class_frames.get(index, 0) / statistics.frames
-        text = f"{share:.2%}   in {seen:.0%} of frames"
+        text = f"{share:.2%}, in {seen:.0%} of frames"
         items.append(ShareBar(name, share, text, hex_colour(index)))
     return bars("Share of pixels of each class", items)
 
@@ -176,5 +178,3 @@ def _wall_points(frame: Any) -> np.ndarray:
     world_from_camera = invert_pose(frame.camera_from_world)
     placed: np.ndarray = points @ world_from_camera[:3, :3].T + world_from_camera[:3, 3]
     return placed
-
-

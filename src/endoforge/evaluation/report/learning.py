@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from endoforge.evaluation.report.charts import Chart, Series, line_chart
 
-#: Weight of the newest value in the smoothed curve.
-_NEWEST = 0.1
+#: Width of the window of the smoothed curve, as a share of all reports.
+_WINDOW = 0.06
 
 _BOOKKEEPING = {"step", "wall_s", "skipped", "learning_rate"}
 _ERRORS = ("abs_rel", "abs_rel_median_scaled", "abs_rel_scale_shifted", "rmse_log", "log10")
@@ -63,7 +64,7 @@ def _curves(
     series: list[Series] = []
     for colour, name in enumerate(names):
         steps, values = _column(metrics, name)
-        shown = name.partition("/")[2] or name
+        shown = (name.partition("/")[2] or name).replace("_", " ")
         if validation or len(values) < 8:
             series.append(Series(shown, steps, values, colour=colour))
         else:
@@ -86,13 +87,13 @@ def _column(metrics: Sequence[Mapping[str, Any]], name: str) -> tuple[list[float
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:
-    mean, weight = 0.0, 0.0
-    smooth = []
-    for value in values:
-        mean = (1 - _NEWEST) * mean + _NEWEST * value
-        weight = (1 - _NEWEST) * weight + _NEWEST
-        smooth.append(mean / weight)
-    return smooth
+    """Mean over a window around each value; the window shrinks towards both ends."""
+    half = max(1, round(_WINDOW * len(values) / 2))
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    places = np.arange(len(values))
+    reach = np.minimum(half, np.minimum(places, len(values) - 1 - places))
+    means = (sums[places + reach + 1] - sums[places - reach]) / (2 * reach + 1)
+    return [float(mean) for mean in means]
 
 
 def _all_positive(series: Sequence[Series]) -> bool:

@@ -31,7 +31,7 @@ def render(template: str, values: Mapping[str, Any]) -> str:
     page = _environment().get_template(template)
     return page.render(
         **values,
-        style=Markup(style),  # noqa: S704 - our own file
+        style=Markup(style),
         policy=_policy(style),
     )
 

@@ -7,6 +7,7 @@ blurs.
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64
@@ -86,7 +87,8 @@ def _plot(path: Path3D, axes: np.ndarray, scale: float, title: str) -> Markup:
     middle = (everything.max(axis=0) + everything.min(axis=0)) / 2
 
     def place(points: np.ndarray) -> np.ndarray:
-        return (points @ axes.T - middle) * scale + np.array([_WIDTH / 2, _HEIGHT / 2 - 10])
+        placed: np.ndarray = (points @ axes.T - middle) * scale
+        return placed + np.array([_WIDTH / 2, _HEIGHT / 2 - 10])
 
     stride = max(1, len(path.wall_mm) // _MOST_WALL_POINTS)
     wall = place(path.wall_mm[::stride])
@@ -108,7 +110,7 @@ def _segments(centres: np.ndarray) -> list[Markup]:
     """The path in pieces whose colour runs from start to end."""
     cuts = np.unique(np.linspace(0, len(centres) - 1, _SEGMENTS + 1).round().astype(int))
     pieces = []
-    for number, (low, high) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for number, (low, high) in enumerate(pairwise(cuts)):
         points = centres[low : high + 1]
         data = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
         colour = _colour_of(number / max(len(cuts) - 2, 1))
@@ -121,7 +123,8 @@ def _segments(centres: np.ndarray) -> list[Markup]:
 def _looks(centres: np.ndarray, tips: np.ndarray) -> list[Markup]:
     """Short strokes the way the camera looks, at some of the frames."""
     chosen = np.unique(np.linspace(0, len(centres) - 1, 14).round().astype(int))
-    return [line(*map(float, centres[k]), *map(float, tips[k]), "look") for k in chosen]
+    ends = [(centres[k].tolist(), tips[k].tolist()) for k in chosen]
+    return [line(x1, y1, x2, y2, "look") for (x1, y1), (x2, y2) in ends]
 
 
 def _dot(centre: np.ndarray, kind: str) -> Markup:

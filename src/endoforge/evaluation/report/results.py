@@ -5,7 +5,7 @@ Their files are checked for what is needed here; a result that lacks something i
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -15,8 +15,9 @@ from markupsafe import Markup
 
 from endoforge.errors import DataError
 from endoforge.evaluation.report.charts import Chart, Group, grouped_bars
-from endoforge.evaluation.report.pictures import Image, photograph, value_map
+from endoforge.evaluation.report.pictures import Image, bar_of, photograph, value_map
 from endoforge.evaluation.report.values import Row, rows_of
+from endoforge.frames.colour import DEPTH_SCALE, Scale
 from endoforge.frames.png import decode_png
 from endoforge.frames.storage import read_bytes
 
@@ -115,7 +116,8 @@ class PictureRow:
 
     name: str
     note: str
-    picture: Image
+    input: Image
+    depth: Image
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class PicturesView:
     counts: str
     problems: tuple[str, ...]
     camera: str
+    bar: Markup
     rows: tuple[PictureRow, ...]
 
     @classmethod
@@ -198,9 +201,7 @@ def _headlines(predictors: Sequence[Mapping[str, Any]]) -> tuple[Headline, ...]:
     )
 
 
-def _score_rows(
-    predictors: Sequence[Mapping[str, Any]], alignment: str
-) -> tuple[ScoreRow, ...]:
+def _score_rows(predictors: Sequence[Mapping[str, Any]], alignment: str) -> tuple[ScoreRow, ...]:
     best = {
         figure: (max if more else min)(p["scores"][alignment][figure] for p in predictors)
         for figure, _, _, more in _FIGURES
@@ -271,23 +272,40 @@ def _pictures(folder: Path, values: Mapping[str, Any]) -> PicturesView:
         ),
         problems=tuple(str(problem["reason"]) for problem in values["problems"][:10]),
         camera=str(camera.get("note", "")) if camera["assumed"] else "calibrated camera",
+        bar=bar_of(_scale(values["colour_range_mm"]), "depth"),
         rows=tuple(_picture_row(folder, frame) for frame in chosen),
     )
 
 
+def _scale(range_mm: Sequence[float]) -> Scale:
+    low, high = (float(end) for end in range_mm)
+    return replace(DEPTH_SCALE, low=low, high=max(high, 1.01 * low))
+
+
 def _picture_row(folder: Path, frame: Mapping[str, Any]) -> PictureRow:
     name = str(frame["name"])
-    picture = photograph(
-        _read(folder, frame["side_by_side"]), f"Input and estimated depth of {name}", 1100
+    still = _read(folder, frame["side_by_side"])
+    image, depth = (_cut(still, [int(v) for v in box]) for box in frame["panels"])
+    pictures = (
+        photograph(image, f"Input {name}", 420),
+        photograph(depth, f"Estimated depth of {name}", 420),
     )
     if not frame["trusted"]:
-        return PictureRow(name, f"not trusted: {'; '.join(map(str, frame['reasons']))}", picture)
-    depth = frame["depth_mm"]
-    note = (
-        f"depth from {depth['p5']:.0f} over {depth['median']:.0f} to {depth['p95']:.0f} mm "
-        "(5 %, median, 95 %)"
-    )
-    return PictureRow(name, note, picture)
+        return PictureRow(name, f"not trusted, {'; '.join(map(str, frame['reasons']))}", *pictures)
+    known = frame["depth_mm"]
+    near, middle, far = (known[name] for name in ("p5", "median", "p95"))
+    note = f"median {middle:.0f} mm, 5 to 95 % from {near:.0f} to {far:.0f} mm"
+    return PictureRow(name, note, *pictures)
+
+
+def _cut(
+    picture: UInt8[np.ndarray, "height width 3"], box: Sequence[int]
+) -> UInt8[np.ndarray, "cut_height cut_width 3"]:
+    left, top, width, height = box
+    piece = picture[top : top + height, left : left + width]
+    if min(left, top) < 0 or piece.shape[:2] != (height, width) or piece.size == 0:
+        raise ValueError(f"panel {box} does not lie in a picture of {picture.shape[:2]}")
+    return piece
 
 
 # ---- files --------------------------------------------------------------------------------------
@@ -301,5 +319,7 @@ def _read(folder: Path, name: str) -> UInt8[np.ndarray, "height width 3"]:
     file = folder / relative
     pixels = decode_png(read_bytes(file, _LARGEST_PICTURE_BYTES), str(file)).pixels
     if pixels.dtype != np.uint8 or pixels.ndim != 3:
-        raise DataError(f"{file} must be an 8-bit colour picture, got {pixels.dtype} {pixels.shape}")
+        raise DataError(
+            f"{file} must be an 8-bit colour picture, got {pixels.dtype} {pixels.shape}"
+        )
     return pixels

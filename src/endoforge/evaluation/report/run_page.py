@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page about a run: how it learned, what it measures, where it is wrong, what it says of pictures.
+"""The page about a run: how it learned, how far it is off and where, what it says of pictures.
 
 A run is a folder with any of three things, each made by another stage: a training's record, an
 evaluation's result, the depth of pictures. Each is found by what its file says, not by its name.
@@ -16,11 +16,11 @@ from endoforge.evaluation.report.page import render
 from endoforge.evaluation.report.pictures import bar_of
 from endoforge.evaluation.report.results import EvaluationView, PicturesView
 from endoforge.evaluation.report.values import Row, duration, facts_of, rows_of
-from endoforge.frames.colour import DEPTH_SCALE, ERROR_SCALE
+from endoforge.frames.colour import DEPTH_SCALE, ERROR_SCALE, UNKNOWN
 from endoforge.frames.storage import read_json
 from endoforge.training.record import read_metrics
 
-#: What `serving.depth` writes into its manifest. (The rooms are beside each other, so not imported.)
+#: What `serving` writes into its manifest. (The rooms are beside each other, so not imported.)
 PICTURES_KIND = "endoforge depth run"
 
 _DEEPEST = 2
@@ -54,6 +54,7 @@ def run_page(path: Path) -> str:
             "pictures": pictures,
             "depth_bar": bar_of(DEPTH_SCALE, "depth"),
             "error_bar": bar_of(ERROR_SCALE, "relative error"),
+            "unknown": "#{:02x}{:02x}{:02x}".format(*UNKNOWN),
             "manifest": rows_of(manifest),
             "settings": rows_of(settings),
         },
@@ -96,9 +97,7 @@ def _optional(file: Path) -> Mapping[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _facts(
-    path: Path, metrics: list[dict[str, Any]], manifest: Mapping[str, Any]
-) -> list[Row]:
+def _facts(path: Path, metrics: list[dict[str, Any]], manifest: Mapping[str, Any]) -> list[Row]:
     facts: list[tuple[str, Any]] = []
     if "task" in manifest:
         facts.append(("task", manifest["task"]))

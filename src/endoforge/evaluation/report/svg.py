@@ -23,7 +23,7 @@ def element(
         for name, value in (attributes or {}).items()
     )
     inside = Markup("").join(children)
-    return Markup(f"<{tag}{parts}>{inside}</{tag}>")  # noqa: S704 - both parts are escaped above
+    return Markup(f"<{tag}{parts}>{inside}</{tag}>")
 
 
 def drawing(
@@ -104,18 +104,21 @@ class Axis:
 
     def ticks(self, most: int = 6) -> list[tuple[float, str]]:
         """Round values with their texts."""
-        values = self._decades(most) if self.logarithmic else round_values(self.low, self.high, most)
+        values = (
+            self._decades(most) if self.logarithmic else round_values(self.low, self.high, most)
+        )
         return [(v, number(v)) for v in values]
 
     def _decades(self, most: int) -> list[float]:
+        """1, 2, 5 or 1, 3 or 1 of each power of ten; round values where these are too few."""
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         for steps in ((1, 2, 5), (1, 3), (1,)):
             values = [s * 10.0**p for p in range(first, last + 1) for s in steps]
             inside = [v for v in values if self.low <= v <= self.high]
-            if len(inside) <= most or steps == (1,):
-                stride = max(1, math.ceil(len(inside) / most))
-                return inside[::stride] if len(inside) >= 2 else [self.low, self.high]
-        return []
+            if len(inside) <= most:
+                break
+        stride = max(1, math.ceil(len(inside) / most))
+        return inside[::stride] if len(inside) >= 3 else round_values(self.low, self.high, most)
 
 
 def round_values(low: float, high: float, most: int) -> list[float]:

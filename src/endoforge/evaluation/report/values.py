@@ -51,8 +51,6 @@ def _text(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
-    if isinstance(value, list | tuple):
-        text = ", ".join(_text(v) for v in value)
-    else:
-        text = str(value)
+    many = isinstance(value, list | tuple)
+    text = ", ".join(_text(v) for v in value) if many else str(value)
     return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
