@@ -27,9 +27,9 @@ lenses = pytest.mark.parametrize("camera", LENSES.values(), ids=LENSES.keys())
 
 
 def dense_pixels(camera: Camera) -> np.ndarray:
-    """Positions over the whole image, borders and corners included, 0.37 px apart or so."""
-    u = np.linspace(0, camera.width, 433)
-    v = np.linspace(0, camera.height, 327)
+    """Positions over the whole image, borders and corners included, half a pixel apart."""
+    u = np.linspace(0, camera.width, 321)
+    v = np.linspace(0, camera.height, 241)
     return np.stack(np.meshgrid(u, v), axis=-1)
 
 
@@ -252,6 +252,8 @@ def test_plain_values_survive_json(camera: Camera) -> None:
         ({"distortion": [0, 0, 0]}, r"'distortion' must hold 5 numbers, got \(0, 0, 0\)"),
         ({"distortion": [0, 0, 0, 0, "a"]}, r"'distortion' must be a number, got 'a'"),
         ({"distortion": 1}, r"'distortion' must hold 5 numbers, got 1"),
+        ({"distortion": [0, 0, 0, 0, 1e300]}, r"'distortion' must hold numbers up to 1e\+06"),
+        ({"distortion": [-1e5, 0, 0, 0, 0]}, r"folds back 0\.104 degrees off axis, expected 1"),
         ({"model": "orthographic"}, r"'model' must be 'pinhole' or 'fisheye', got 'orthographic'"),
         ({"model": ["pinhole"]}, r"'model' must be"),
         ({"model": "fisheye"}, r"'distortion' must hold 4"),

@@ -9,6 +9,8 @@ from endoforge.errors import CameraError
 
 #: Pixels along the longest side of an image.
 LARGEST_SIDE = 65_536
+#: Distortion coefficients are around 1; even a lens described in another unit stays below this.
+LARGEST_COEFFICIENT = 1e6
 
 
 def half_angle_rad(name: str, value: Any, widest_deg: float) -> float:
@@ -46,7 +48,12 @@ def finite(name: str, value: Any) -> float:
 
 
 def numbers(name: str, values: Any, count: int) -> tuple[float, ...]:
-    """A list of finite numbers of a known length."""
+    """A list of coefficients of a known length."""
     if isinstance(values, str | bytes) or not hasattr(values, "__len__") or len(values) != count:
         raise CameraError(f"camera key {name!r} must hold {count} numbers, got {values!r:.80}")
-    return tuple(finite(name, value) for value in values)
+    result = tuple(finite(name, value) for value in values)
+    if any(abs(value) > LARGEST_COEFFICIENT for value in result):
+        raise CameraError(
+            f"camera key {name!r} must hold numbers up to {LARGEST_COEFFICIENT:g}, got {result}"
+        )
+    return result

@@ -33,6 +33,7 @@ from endoforge.geometry.lens_inverse import (
 )
 
 _BAND_ROWS = 32
+_LEAST_FIELD_RAD = math.radians(1.0)
 _WIDEST_FISHEYE_RAD = math.radians(175.0)
 
 
@@ -174,6 +175,10 @@ class PinholeCamera(_Lens):
 
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_field(self, math.inf)
+
     @classmethod
     def from_field_of_view(
         cls,
@@ -247,6 +252,7 @@ class FisheyeCamera(_Lens):
                 f"max_angle_rad must be above 0 and at most {_WIDEST_FISHEYE_RAD:.4f} "
                 f"(175 degrees off axis), got {limit!r}"
             )
+        _check_field(self, limit)
 
     @classmethod
     def from_field_of_view(
@@ -337,6 +343,16 @@ def _rays(camera: _Lens) -> Float64[np.ndarray, "height width 3"]:
     rays = np.concatenate([camera.unproject(centres[row : row + _BAND_ROWS]) for row in bands])
     rays.setflags(write=False)
     return rays
+
+
+def _check_field(camera: Camera, limit_rad: float) -> None:
+    """Refuse a distortion that folds next to the axis: its coefficients cannot be meant so."""
+    if camera.field_angle_rad < min(_LEAST_FIELD_RAD, limit_rad):
+        raise CameraError(
+            f"the distortion {camera.distortion} folds back "
+            f"{math.degrees(camera.field_angle_rad):.3f} degrees off axis, expected 1 or more; "
+            f"check the order of the coefficients of a {camera.model} camera"
+        )
 
 
 def _image_radius(camera: Camera, half_rad: float) -> float:
