@@ -32,8 +32,8 @@ class TissueSettings(Settings):
     """How mucosa looks. Colours are linear RGB fractions of the light that comes back."""
 
     red: Range = Field((0.56, 0.76), description="albedo of the mucosa in red")
-    green_of_red: Range = Field((0.36, 0.54), description="green albedo as a fraction of red")
-    blue_of_green: Range = Field((0.55, 0.95), description="blue albedo as a fraction of green")
+    green_of_red: Range = Field((0.28, 0.48), description="green albedo as a fraction of red")
+    blue_of_green: Range = Field((0.48, 0.80), description="blue albedo as a fraction of green")
     coarse_vessels: Range = Field(
         (0.15, 0.65), description="absorption of the deep, bluish vessels, 0 to 1"
     )
@@ -42,14 +42,14 @@ class TissueSettings(Settings):
     )
     mottling: Range = Field((0.08, 0.25), description="depth of the blotches in the albedo, 0 to 1")
     relief: Range = Field(
-        (0.05, 0.22), description="root mean square slope of the fine relief, mm per mm"
+        (0.06, 0.20), description="root mean square slope of the fine relief, mm per mm"
     )
     roughness: Range = Field(
-        (0.12, 0.26), description="GGX roughness (alpha) of the wet film, 0 to 1"
+        (0.035, 0.09), description="GGX roughness (alpha) of the wet film, 0 to 1"
     )
     refraction: Range = Field((1.33, 1.45), description="refractive index of the wet film")
     softness: Range = Field(
-        (0.25, 0.5), description="how far red light creeps past the terminator, cosine units"
+        (0.35, 0.8), description="how far red light creeps past the terminator, cosine units"
     )
     interreflection: Range = Field(
         (0.25, 0.5), description="share of once-reflected light that reaches the wall again"

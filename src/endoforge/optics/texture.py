@@ -10,7 +10,10 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+import scipy.fft
 from jaxtyping import Float, UInt8
+
+from endoforge.optics.vessels import VesselPlan, draw, grow
 
 #: Texels along one side of the finest level, and how many halvings follow.
 SIZE = 1024
@@ -20,8 +23,6 @@ LEVELS = 7
 SLOPE_SPAN = 4.0
 
 COARSE, FINE, BLOTCH, PATCH, SLOPE_U, SLOPE_V, ROUGHENING, _SPARE = range(8)
-
-_SUBPIXEL = 4  # binary digits behind the point in the coordinates of drawn lines
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,23 +35,42 @@ class TissueTexture:
             averaging of this level has lost (same unit, squared, 0 to 1), unused.
     """
 
-    levels: tuple[UInt8[np.ndarray, "size size 8"], ...]
+    levels: tuple[UInt8[np.ndarray, "_ _ 8"], ...]
 
     def packed(self) -> UInt8[np.ndarray, "bytes"]:
         """All levels in one row of bytes, the finest first."""
         return np.concatenate([level.ravel() for level in self.levels])
 
 
+#: Lengths are fractions of a tile of about 64 mm; one texel of the finest level is 0.06 mm.
+_COARSE_PLAN = VesselPlan(
+    roots=4,
+    thirsty=150,
+    reached=0.06,
+    stride=0.012,
+    wobble=0.30,
+    leaf_width=0.0050,
+    most_width=0.016,
+)
+_FINE_PLAN = VesselPlan(
+    roots=14,
+    thirsty=1900,
+    reached=0.014,
+    stride=0.0065,
+    wobble=0.40,
+    leaf_width=0.0014,
+    most_width=0.0085,
+)
+
+
 @lru_cache(maxsize=8)
 def tissue_texture(seed: int) -> TissueTexture:
     """Grow the pattern of a seed; the last few are remembered."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0x7E55E1,)))
-    coarse = cv2.GaussianBlur(_vessels(rng, roots=9, width=9.0, steps=260), (0, 0), 2.2)
-    fine = _vessels(rng, roots=46, width=3.6, steps=170)
-    fine = np.maximum(fine, 0.55 * _vessels(rng, roots=90, width=1.8, steps=70))
-    fine = cv2.GaussianBlur(fine, (0, 0), 0.7) * _contrast(_noise(rng, 2, 6), 0.55, 1.0)
-    blotch = 0.5 + 0.5 * np.tanh(0.8 * _noise(rng, 4, 60))
-    patch = 0.5 + 0.5 * np.tanh(0.9 * _noise(rng, 1, 9))
+    coarse = _blurred(draw(grow(_COARSE_PLAN, rng), SIZE), 3.5)
+    fine = _blurred(draw(grow(_FINE_PLAN, rng), SIZE), 0.7) * _contrast(_noise(rng, 1, 7), 0.25, 1)
+    blotch = _contrast(_noise(rng, 4, 60), 0, 1)
+    patch = _contrast(_noise(rng, 1, 9), 0, 1)
     slope_u, slope_v = _relief(rng)
     planes = [coarse, fine, blotch, patch, slope_u, slope_v]
     return TissueTexture(_pyramid(np.stack(planes, -1).astype(np.float32)))
@@ -82,52 +102,12 @@ def sample_texture(
     return result
 
 
-def _vessels(
-    rng: np.random.Generator, roots: int, width: float, steps: int
-) -> Float[np.ndarray, "size size"]:
-    """Draw branching trees that wrap around the tile; 1 on a vessel, 0 off it."""
-    canvas = np.zeros((3 * SIZE, 3 * SIZE), np.uint8)
-    pending = [
-        (rng.uniform(SIZE, 2 * SIZE, 2), rng.uniform(0, 2 * np.pi), width, steps)
-        for _ in range(roots)
-    ]
-    while pending:
-        start, heading, thick, length = pending.pop()
-        path, headings = _walk(rng, start, heading, length)
-        _draw(canvas, path, thick)
-        if thick < 0.3 * width or length < 24:
-            continue
-        for place in np.sort(rng.integers(8, length, 1 + length // 50)):
-            side = rng.choice([-1.0, 1.0]) * rng.uniform(0.45, 1.2)
-            pending.append(
-                (path[place], headings[place] + side, thick * rng.uniform(0.5, 0.75), length // 2)
-            )
-    tiles = canvas.reshape(3, SIZE, 3, SIZE).max(axis=(0, 2))
-    return tiles.astype(np.float32) / 255
-
-
-def _walk(
-    rng: np.random.Generator, start: np.ndarray, heading: float, length: int
-) -> tuple[Float[np.ndarray, "steps 2"], Float[np.ndarray, "steps"]]:
-    """Wander with slowly changing curvature; steps of two texels."""
-    bend = np.cumsum(rng.normal(0, 0.035, length)) * 0.5
-    bend -= np.linspace(0, bend[-1], length)
-    headings = heading + bend + np.cumsum(rng.normal(0, 0.05, length))
-    strides = 2.0 * np.stack([np.cos(headings), np.sin(headings)], -1)
-    return start + np.cumsum(strides, axis=0), headings
-
-
-def _draw(canvas: np.ndarray, path: np.ndarray, thick: float) -> None:
-    """Draw a path that thins towards its end; paths thinner than a texel are drawn fainter."""
-    pieces = np.array_split(path, 3)
-    for k, piece in enumerate(pieces):
-        joined = piece if k == 2 else np.vstack([piece, pieces[k + 1][:1]])
-        size = thick * (1 - 0.22 * k)
-        points = np.round(joined * 2**_SUBPIXEL).astype(np.int32).reshape(1, -1, 2)
-        tone = int(255 * min(1.0, 0.35 + 0.3 * size))
-        cv2.polylines(
-            canvas, points, False, tone, max(1, round(size)), cv2.LINE_AA, shift=_SUBPIXEL
-        )
+def _blurred(picture: np.ndarray, sigma: float) -> Float[np.ndarray, "size size"]:
+    """Blur a tile that repeats."""
+    border = int(4 * sigma) + 1
+    padded = cv2.GaussianBlur(np.pad(picture, border, mode="wrap"), (0, 0), sigma)
+    tile: Float[np.ndarray, "size size"] = padded[border:-border, border:-border]
+    return tile
 
 
 def _noise(rng: np.random.Generator, low: float, high: float) -> Float[np.ndarray, "size size"]:
@@ -136,14 +116,16 @@ def _noise(rng: np.random.Generator, low: float, high: float) -> Float[np.ndarra
     frequency_u = np.fft.rfftfreq(SIZE, 1 / SIZE)[None, :]
     radius = np.hypot(frequency_u, frequency_v)
     band = np.exp(-((radius / high) ** 2)) * (radius >= low) / np.maximum(radius, 1) ** 0.8
-    spectrum = band * np.exp(2j * np.pi * rng.random(band.shape))
-    noise = np.fft.irfft2(spectrum, s=(SIZE, SIZE))
-    return (noise / noise.std()).astype(np.float32)
+    phase = rng.random(band.shape, dtype=np.float32) * np.float32(2 * np.pi)
+    spectrum = (band * np.exp(1j * phase)).astype(np.complex64)
+    noise = scipy.fft.irfft2(spectrum, s=(SIZE, SIZE))
+    unit: Float[np.ndarray, "size size"] = noise / noise.std()
+    return unit
 
 
 def _relief(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes of a height field of pits and wrinkles, unit root mean square."""
-    height = 1.0 * _noise(rng, 6, 40) + 0.28 * _noise(rng, 40, 160)
+    """Slopes of a height field of wrinkles and granules, unit root mean square."""
+    height = _noise(rng, 8, 34) + 0.12 * _noise(rng, 34, 110)
     slope_u = np.roll(height, -1, 1) - np.roll(height, 1, 1)
     slope_v = np.roll(height, -1, 0) - np.roll(height, 1, 0)
     scale = np.sqrt(np.mean(slope_u**2 + slope_v**2))
@@ -152,12 +134,13 @@ def _relief(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 def _contrast(noise: np.ndarray, low: float, high: float) -> np.ndarray:
     """Map noise to values between low and high."""
-    return low + (high - low) * (0.5 + 0.5 * np.tanh(noise))
+    mapped: np.ndarray = low + (high - low) * (0.5 + 0.5 * np.tanh(noise))
+    return mapped
 
 
 def _pyramid(
     planes: Float[np.ndarray, "size size 6"],
-) -> tuple[UInt8[np.ndarray, "size size 8"], ...]:
+) -> tuple[UInt8[np.ndarray, "_ _ 8"], ...]:
     """Halve again and again, keeping count of the slope variance that averaging loses."""
     squares = planes[..., SLOPE_U] ** 2 + planes[..., SLOPE_V] ** 2
     levels = []
@@ -172,8 +155,13 @@ def _bytes(planes: np.ndarray, lost: np.ndarray) -> UInt8[np.ndarray, "size size
     slopes = planes[..., SLOPE_U : SLOPE_V + 1] / (2 * SLOPE_SPAN) + 0.5
     spare = np.zeros_like(lost)
     stack = np.concatenate([planes[..., :SLOPE_U], slopes, np.stack([lost, spare], -1)], axis=-1)
-    return np.rint(np.clip(stack, 0, 1) * 255).astype(np.uint8)
+    level: UInt8[np.ndarray, "size size 8"] = np.rint(np.clip(stack, 0, 1) * 255).astype(np.uint8)
+    return level
 
 
 def _halved(planes: np.ndarray) -> np.ndarray:
-    return 0.25 * (planes[::2, ::2] + planes[1::2, ::2] + planes[::2, 1::2] + planes[1::2, 1::2])
+    quarter = np.float32(0.25)
+    halved: np.ndarray = quarter * (
+        planes[::2, ::2] + planes[1::2, ::2] + planes[::2, 1::2] + planes[1::2, 1::2]
+    )
+    return halved

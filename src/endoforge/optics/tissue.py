@@ -38,14 +38,14 @@ class Tissue:
         texture_seed: Which vessel pattern; see `optics.texture`.
     """
 
-    albedo: Rgb = (0.66, 0.30, 0.22)
+    albedo: Rgb = (0.66, 0.25, 0.16)
     coarse_vessels: float = 0.4
     fine_vessels: float = 0.5
     mottling: float = 0.15
     relief: float = 0.12
-    roughness: float = 0.18
+    roughness: float = 0.06
     f0: float = 0.025
-    softness: Rgb = (0.35, 0.14, 0.10)
+    softness: Rgb = (0.5, 0.3, 0.25)
     interreflection: float = 0.35
     tile_mm: float = 64.0
     texture_seed: int = 0
@@ -69,7 +69,7 @@ def sample_tissue(settings: TissueSettings, rng: np.random.Generator) -> Tissue:
         relief=draw(settings.relief),
         roughness=draw(settings.roughness),
         f0=normal_reflectance(draw(settings.refraction)),
-        softness=(softness, 0.4 * softness, 0.3 * softness),
+        softness=(softness, 0.6 * softness, 0.5 * softness),
         interreflection=draw(settings.interreflection),
         tile_mm=draw(settings.tile_mm),
         texture_seed=int(rng.integers(settings.textures)),
