@@ -47,7 +47,7 @@ def irradiance(
         IROS 2022, equation 2.
 
     Example:
-        >>> irradiance(LightSource(intensity=100.0), np.array([0.0, 0.0, 10.0])).item()
+        >>> irradiance(LightSource(intensity=100.0), np.array([[0.0, 0.0, 10.0]])).item()
         1.0
     """
     away = points_mm - np.asarray(light.position_mm)
