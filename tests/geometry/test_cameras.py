@@ -4,6 +4,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -22,6 +23,16 @@ from endoforge.geometry.cameras import (
 )
 from endoforge.geometry.lens_inverse import LEAST_SLOPE
 from geometry.lenses import LENSES, fisheye, pinhole
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Small tensors on a busy machine wait longer for a second thread than it saves."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
 
 lenses = pytest.mark.parametrize("camera", LENSES.values(), ids=LENSES.keys())
 
