@@ -194,7 +194,7 @@ def run(
     return Planes(*(np.array(picture) for picture in pictures))
 
 
-def placed(kind: Any, channels: Sequence[Any], pixels: Any) -> Any:
+def placed(kind: Any, channels: Any, pixels: Any) -> Any:
     """Write the channels of every lane to its pixel, channels last."""
     count = len(channels)
     picture = dr.empty(kind, dr.width(pixels) * count)
@@ -292,7 +292,9 @@ def shade(mesh: MeshBuffers, hit: Hit, numbers: Numbers, words: Any) -> Any:
         diffuse += arriving * dr.maximum(facing + softness, 0)
         film += arriving * reflect(film_normal, hit.out, toward, alpha, numbers.one("f0"))
         around += power * dr.rcp(squared + CAVITY_MM**2)
-    diffuse *= dr.rcp(dr.square(1 + softness))
+    sideways = 1 - dr.maximum(dr.dot(soft_normal, hit.out), 0)
+    glow = dr.fma(numbers.one("edge_glow"), sideways * sideways * sideways, 1)
+    diffuse *= glow * dr.rcp(dr.square(1 + softness))
     around *= numbers.one("interreflection") * albedo
     total = albedo * dr.inv_pi * (diffuse + around) + film
     return dr.select(hit.found, total, 0)
