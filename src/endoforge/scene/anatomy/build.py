@@ -3,11 +3,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
-from endoforge.errors import SceneError
+from endoforge.frames.storage import sha256_of
 from endoforge.scene.anatomy.colon import colon
+from endoforge.scene.anatomy.mask import colon_from_mask
+from endoforge.scene.anatomy.mesh import read_mesh
 from endoforge.scene.anatomy.settings import ColonSettings, MaskAnatomy, MeshAnatomy
 from endoforge.scene.records import Centreline, Surface
 
@@ -44,8 +47,21 @@ def build_anatomy(
         case ColonSettings():
             surface, centreline = colon(settings, rng)
             return Anatomy(surface, centreline, _DRAWN)
+        case MaskAnatomy():
+            return Anatomy(*colon_from_mask(settings))
+        case MeshAnatomy(mesh=mesh, unit=unit):
+            return Anatomy(*read_mesh(mesh, unit), _mesh_record(settings))
         case _:
-            raise SceneError(f"{type(settings).__name__} is not available yet; draw a colon")
+            assert_never(settings)
+
+
+def _mesh_record(settings: MeshAnatomy) -> dict[str, str]:
+    return {
+        "source": f"mesh {settings.mesh.name} in {settings.unit}",
+        "sha256": sha256_of(settings.mesh),
+        "licence": "that of the mesh; not stated in it",
+        "fold_labels": "found by curvature, not drawn by a person",
+    }
 
 
 _DRAWN = {

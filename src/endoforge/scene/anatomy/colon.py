@@ -19,7 +19,7 @@ from endoforge.scene.anatomy.folds import (
     sample_taeniae,
     wall_shape,
 )
-from endoforge.scene.anatomy.polyps import Polyp, find_site, polyp_surface, sample_polyps
+from endoforge.scene.anatomy.polyps import Ground, Polyp, place_polyp, sample_polyps
 from endoforge.scene.anatomy.route import Route, sample_route
 from endoforge.scene.anatomy.settings import ColonSettings
 from endoforge.scene.anatomy.surfaces import (
@@ -265,14 +265,15 @@ def _tint(draw: ColonDraw, grid: _Grid, shape: WallShape) -> Float32[np.ndarray,
 def _polyps(
     draw: ColonDraw, grid: _Grid, wall: Float64[np.ndarray, "rows columns 3"]
 ) -> list[Surface]:
-    """Put each polyp on the wall, clear of the domes."""
+    """Put each polyp on the wall, clear of the domes, of the axis and of the others."""
     rng = np.random.default_rng(draw.site_seed)
     length = draw.route.length_mm
     clear = np.searchsorted(grid.way_mm, [2 * grid.dome_mm[0], length - 2 * grid.dome_mm[1]])
-    rows = (int(clear[0]), int(clear[1]))
-    sites = [find_site(wall, rows, rng) for _ in draw.polyps]
-    pairs = zip(draw.polyps, sites, strict=True)
-    return [polyp_surface(polyp, site, i) for i, (polyp, site) in enumerate(pairs, start=1)]
+    ground = Ground(wall, (int(clear[0]), int(clear[1])), draw.route.points_mm)
+    bodies: list[Surface] = []
+    for instance, polyp in enumerate(draw.polyps, start=1):
+        bodies.append(place_polyp(polyp, ground, bodies, instance, rng))
+    return bodies
 
 
 def _centreline(route: Route, grid: _Grid, surface: Surface) -> Centreline:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Polyps as closed bodies that grow out of a wall: domes, plaques and heads on stalks."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int32
+from scipy.spatial import cKDTree
 
 from endoforge.scene.anatomy.curves import unit
 from endoforge.scene.anatomy.settings import PolypSettings
@@ -15,6 +17,9 @@ from endoforge.scene.records import Surface
 POLYP_LABEL = 3
 
 _SPACING_MM = 0.5
+_AXIS_MM = 7.0  # way along the axis that polyps leave free
+_APART_MM = 2.0
+_TRIES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,16 +230,45 @@ def _tints(
     return np.concatenate([tint, rows[:1], np.ones((1, 3))]).astype(np.float32)
 
 
-def find_site(
-    wall: Float64[np.ndarray, "rows columns 3"],
-    clear_rows: tuple[int, int],
-    rng: np.random.Generator,
-) -> Site:
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """Where polyps may grow.
+
+    Attributes:
+        wall: Grid of wall points, rows along the axis, columns around it, world frame, mm.
+        rows: First row and the one after the last that may carry a polyp.
+        axis_mm: Points that must stay free, world frame, mm.
+    """
+
+    wall: Float64[np.ndarray, "rows columns 3"]
+    rows: tuple[int, int]
+    axis_mm: Float64[np.ndarray, "points 3"]
+
+
+def place_polyp(
+    polyp: Polyp, ground: Ground, others: Sequence[Surface], instance: int, rng: np.random.Generator
+) -> Surface:
+    """Draw a place for a polyp where it leaves the axis free and touches no other.
+
+    A polyp that fits nowhere in a few tries is made smaller until it does.
+    """
+    axis = cKDTree(ground.axis_mm)
+    taken = [cKDTree(other.vertices_mm) for other in others]
+    for _ in range(_TRIES):
+        body = polyp_surface(polyp, _find_site(ground, rng), instance)
+        free = axis.query(body.vertices_mm)[0].min() > _AXIS_MM
+        if free and all(tree.query(body.vertices_mm)[0].min() > _APART_MM for tree in taken):
+            break
+        polyp = replace(polyp, diameter_mm=0.9 * polyp.diameter_mm, stalk_mm=0.8 * polyp.stalk_mm)
+    return body
+
+
+def _find_site(ground: Ground, rng: np.random.Generator) -> Site:
     """Draw a place on the wall, preferring the flattest of a few."""
-    rows = rng.integers(clear_rows[0], clear_rows[1], 12)
-    columns = rng.integers(0, wall.shape[1], 12)
-    sites = [_site(wall, int(i), int(j)) for i, j in zip(rows, columns, strict=True)]
-    return min(sites, key=lambda site: _unevenness(site))
+    rows = rng.integers(*ground.rows, 12)
+    columns = rng.integers(0, ground.wall.shape[1], 12)
+    sites = [_site(ground.wall, int(i), int(j)) for i, j in zip(rows, columns, strict=True)]
+    return min(sites, key=_unevenness)
 
 
 def _site(wall: Float64[np.ndarray, "rows columns 3"], i: int, j: int) -> Site:

@@ -39,6 +39,8 @@ _STEP_MM = 3.0
 _SPACE_MM = 5.0  # tissue between two loops that lie side by side
 _TRIES = 8
 _ROUNDS = 240
+_STRIDE = 3  # only every third point looks for other loops
+_PUSH = 3.0  # makes up for the points between, which are not pushed
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,10 +149,7 @@ def _untangled(route: Route) -> tuple[Float64[np.ndarray, "points 3"], bool]:
     points = route.points_mm.copy()
     room = 1.3 * route.radius_mm  # pouches and their bulge
     for _ in range(_ROUNDS):
-        points = resample(points, route.step_mm)
-        points = np.stack(
-            [np.interp(np.linspace(0, 1, len(room)), np.linspace(0, 1, len(points)), points[:, k])
-             for k in range(3)], axis=1)  # fmt: skip
+        points = _at_equal_steps(points)
         sharp = curvature(points) * room > 0.78
         push = _push_apart(points, room)
         if not sharp.any() and not push.any():
@@ -161,19 +160,29 @@ def _untangled(route: Route) -> tuple[Float64[np.ndarray, "points 3"], bool]:
     return points, False
 
 
+def _at_equal_steps(points: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "points 3"]:
+    """The same number of points at equal steps along the same curve."""
+    way = arc_length(points)
+    at = np.linspace(0.0, way[-1], len(points))
+    return np.stack([np.interp(at, way, points[:, k]) for k in range(3)], axis=1)
+
+
 def _push_apart(
     points: Float64[np.ndarray, "points 3"], room: Float64[np.ndarray, "points"]
 ) -> Float64[np.ndarray, "points 3"]:
     """Give each point the way it should move to leave space to other loops, mm."""
-    apart = points[:, None, :] - points[None, :, :]
-    distance = np.linalg.norm(apart, axis=2)
-    needed = room[:, None] + room[None, :] + _SPACE_MM
-    way = arc_length(points)
-    other_loop = np.abs(way[:, None] - way[None, :]) > 1.6 * needed
-    lack = np.where(other_loop, np.maximum(needed - distance, 0.0), 0.0)
+    few, wide = points[::_STRIDE], room[::_STRIDE]
+    square = (few**2).sum(axis=1)
+    distance = np.sqrt(np.maximum(square[:, None] + square[None, :] - 2 * few @ few.T, 1e-6))
+    needed = wide[:, None] + wide[None, :] + _SPACE_MM
+    way = arc_length(points)[::_STRIDE]
+    lack = np.where(np.abs(way[:, None] - way[None, :]) > 1.6 * needed, needed - distance, 0.0)
     worst = np.argmax(lack, axis=1)
-    rows = np.arange(len(points))
-    return np.asarray(0.6 * lack[rows, worst][:, None] * unit(apart[rows, worst]), dtype=np.float64)
+    rows = np.arange(len(few))
+    size = np.maximum(lack[rows, worst], 0.0)[:, None]
+    push = np.zeros_like(points)
+    push[::_STRIDE] = _PUSH * size * unit(few - few[worst])
+    return push
 
 
 def _respaced(route: Route, points: Float64[np.ndarray, "points 3"], length_mm: float) -> Route:

@@ -88,7 +88,7 @@ def wall_distance(
     triangles are of similar size and the point is not much closer than a triangle is large.
     """
     corners = np.asarray(vertices_mm, dtype=np.float64)[faces]
-    tree = cKDTree(corners.mean(axis=1))
+    tree = cKDTree(corners.mean(axis=1), balanced_tree=False, compact_nodes=False)
     found = tree.query(points_mm, k=min(neighbours, len(faces)))[1].reshape(len(points_mm), -1)
     repeated = np.repeat(np.asarray(points_mm, dtype=np.float64), found.shape[1], axis=0)
     distance = _point_triangle(repeated, corners[found.ravel()])

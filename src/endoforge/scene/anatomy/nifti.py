@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading a NIfTI mask strictly. `parse_nifti` runs in the limited child of `frames.foreign`."""
+
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from endoforge.errors import DataError
+from endoforge.frames.foreign import check_declared_size
+
+_MM_PER_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
+_SMALLEST_MM, _LARGEST_MM = 0.05, 10.0
+_LARGEST_VOXELS = 1_500_000_000
+
+
+def parse_nifti(path: Path) -> dict[str, Any]:
+    """Read a mask and where its voxels lie.
+
+    Returns:
+        ``mask``: uint8, 1 where the file's value is above 0, the file's three axes;
+        ``affine``: world_from_voxel, 4×4, world mm in the file's frame (+x right, +y front, +z
+        head); a file that states no unit is taken to be in mm.
+
+    Raises:
+        DataError: The file is cut, lies about its size, has no usable geometry, has more than
+            three axes, or holds fractions instead of labels.
+    """
+    try:
+        image: Any = nib.load(path)
+    except Exception as error:  # nibabel raises many kinds for a damaged header
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} has no readable NIfTI header ({reason}); get it again") from None
+    shape = _shape(path, image)
+    packed = path.name.lower().endswith(".gz")
+    declared = int(np.prod(shape, dtype=object)) * int(image.header["bitpix"]) // 8
+    check_declared_size(path, declared, packed)
+    affine = _affine(path, image)
+    return {"mask": _mask(path, image, shape), "affine": affine}
+
+
+def _shape(path: Path, image: Any) -> tuple[int, int, int]:
+    shape = tuple(int(n) for n in image.shape)
+    if len(shape) < 3 or any(n != 1 for n in shape[3:]):
+        raise DataError(
+            f"{path} has {len(shape)} axes of {shape} voxels; expected one volume with 3 axes: "
+            "save one time point or channel"
+        )
+    if min(shape[:3]) < 2 or int(np.prod(shape[:3], dtype=object)) > _LARGEST_VOXELS:
+        raise DataError(
+            f"{path} claims {shape[:3]} voxels; expected at least 2 along each axis and at most "
+            f"{_LARGEST_VOXELS} in all"
+        )
+    return shape[0], shape[1], shape[2]
+
+
+def _affine(path: Path, image: Any) -> Float64[np.ndarray, "4 4"]:
+    """Find where voxels lie, mm, and refuse what cannot be a scan."""
+    header = image.header
+    spacing = np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    if not (np.isfinite(spacing).all() and (spacing > 0).all()):
+        raise DataError(f"{path} has voxels of {spacing.tolist()}; expected sizes above 0")
+    affine = np.asarray(image.affine, dtype=np.float64)
+    if not np.isfinite(affine).all():
+        raise DataError(f"{path} has an affine with values that are no numbers; get it again")
+    _check_forms_agree(path, header)
+    scale = _MM_PER_UNIT.get(str(header.get_xyzt_units()[0]), 1.0)
+    affine[:3] *= scale
+    sizes = np.linalg.norm(affine[:3, :3], axis=0)
+    volume = abs(float(np.linalg.det(affine[:3, :3])))
+    if not (_SMALLEST_MM <= sizes.min() <= sizes.max() <= _LARGEST_MM):
+        raise DataError(
+            f"{path} has voxels of {np.round(sizes, 6).tolist()} mm; expected "
+            f"{_SMALLEST_MM} to {_LARGEST_MM}: is the unit right?"
+        )
+    if volume < 0.5 * float(np.prod(sizes)):
+        raise DataError(f"{path} has an affine whose axes nearly coincide: {affine[:3, :3]}")
+    return affine
+
+
+def _check_forms_agree(path: Path, header: Any) -> None:
+    """Refuse a file whose two statements about its place differ by more than a millimetre."""
+    if int(header["sform_code"]) <= 0 or int(header["qform_code"]) <= 0:
+        return
+    corners = np.array([[i, j, k, 1.0] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+    corners[:, :3] *= np.asarray(header["dim"][1:4], dtype=np.float64)
+    try:
+        gap = float(np.abs(corners @ (header.get_sform() - header.get_qform()).T).max())
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise DataError(f"{path} has an unusable qform ({error}); save it again") from None
+    if not gap <= 1.0:
+        raise DataError(
+            f"{path} says two different things about where it lies: sform and qform differ by "
+            f"{gap:.1f} units at a corner; save it with one of them"
+        )
+
+
+def _mask(path: Path, image: Any, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "i j k"]:
+    try:
+        values = np.asanyarray(image.dataobj).reshape(shape)
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise DataError(f"{path} ends before its {shape} voxels do ({reason})") from None
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"{path} holds values of type {values.dtype}; expected whole numbers")
+    if values.dtype.kind == "f":
+        odd = values[~(values == np.rint(values))]
+        if odd.size:
+            raise DataError(
+                f"{path} holds {odd.size} values that are no labels, such as {odd[0]:g}; a mask "
+                "holds whole numbers: threshold it first"
+            )
+    return np.asarray(values > 0, dtype=np.uint8)
