@@ -233,7 +233,7 @@ def _family(kind: type[EndoforgeError]) -> Iterator[type[EndoforgeError]]:
 
 
 def _arrays(
-    listed: Sequence[tuple[str, str, Sequence[int]]], output: IO[bytes], left: int
+    listed: Sequence[Any], output: IO[bytes], left: int
 ) -> Iterator[tuple[str, "np.ndarray[Any, Any]"]]:
     for name, kind, shape in listed:
         dtype = np.dtype(kind)
