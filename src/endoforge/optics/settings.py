@@ -17,7 +17,7 @@ class LightSettings(Settings):
         (1.0, 2.5), description="narrowness of the beam: exp(-mu (1 - cos angle)), no unit"
     )
     intensity: Range = Field(
-        (900.0, 1600.0),
+        (2000.0, 3600.0),
         description="radiant intensity of all sources together, sensor units times mm² per sr",
     )
     balance: Range = Field(
@@ -32,24 +32,27 @@ class TissueSettings(Settings):
     """How mucosa looks. Colours are linear RGB fractions of the light that comes back."""
 
     red: Range = Field((0.56, 0.76), description="albedo of the mucosa in red")
-    green_of_red: Range = Field((0.28, 0.48), description="green albedo as a fraction of red")
-    blue_of_green: Range = Field((0.48, 0.80), description="blue albedo as a fraction of green")
+    green_of_red: Range = Field((0.22, 0.42), description="green albedo as a fraction of red")
+    blue_of_green: Range = Field((0.38, 0.76), description="blue albedo as a fraction of green")
     coarse_vessels: Range = Field(
-        (0.15, 0.65), description="absorption of the deep, bluish vessels, 0 to 1"
+        (0.15, 0.70), description="absorption of the deep, bluish vessels, 0 to 1"
     )
     fine_vessels: Range = Field(
-        (0.25, 0.75), description="absorption of the shallow, red vessels, 0 to 1"
+        (0.35, 0.95), description="absorption of the shallow, red vessels, 0 to 1"
     )
-    mottling: Range = Field((0.08, 0.25), description="depth of the blotches in the albedo, 0 to 1")
+    mottling: Range = Field((0.03, 0.14), description="depth of the blotches in the albedo, 0 to 1")
     relief: Range = Field(
-        (0.06, 0.20), description="root mean square slope of the fine relief, mm per mm"
+        (0.03, 0.12), description="root mean square slope of the fine relief, mm per mm"
     )
     roughness: Range = Field(
-        (0.035, 0.09), description="GGX roughness (alpha) of the wet film, 0 to 1"
+        (0.028, 0.075), description="GGX roughness (alpha) of the wet film, 0 to 1"
     )
     refraction: Range = Field((1.33, 1.45), description="refractive index of the wet film")
     softness: Range = Field(
         (0.35, 0.8), description="how far red light creeps past the terminator, cosine units"
+    )
+    edge_glow: Range = Field(
+        (0.3, 1.0), description="how much brighter tissue is at grazing view, where light leaks out"
     )
     interreflection: Range = Field(
         (0.25, 0.5), description="share of once-reflected light that reaches the wall again"

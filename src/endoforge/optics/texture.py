@@ -53,13 +53,13 @@ _COARSE_PLAN = VesselPlan(
     most_width=0.016,
 )
 _FINE_PLAN = VesselPlan(
-    roots=14,
-    thirsty=1900,
-    reached=0.014,
-    stride=0.0065,
+    roots=22,
+    thirsty=2600,
+    reached=0.012,
+    stride=0.006,
     wobble=0.40,
-    leaf_width=0.0014,
-    most_width=0.0085,
+    leaf_width=0.0015,
+    most_width=0.0080,
 )
 
 
@@ -68,8 +68,8 @@ def tissue_texture(seed: int) -> TissueTexture:
     """Grow the pattern of a seed; the last few are remembered."""
     rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0x7E55E1,)))
     coarse = _blurred(draw(grow(_COARSE_PLAN, rng), SIZE), 3.5)
-    fine = _blurred(draw(grow(_FINE_PLAN, rng), SIZE), 0.7) * _contrast(_noise(rng, 1, 7), 0.25, 1)
-    blotch = _contrast(_noise(rng, 4, 60), 0, 1)
+    fine = _blurred(draw(grow(_FINE_PLAN, rng), SIZE), 0.7) * _contrast(_noise(rng, 1, 7), 0.3, 1)
+    blotch = _contrast(_noise(rng, 2, 28), 0, 1)
     patch = _contrast(_noise(rng, 1, 9), 0, 1)
     slope_u, slope_v = _relief(rng)
     planes = [coarse, fine, blotch, patch, slope_u, slope_v]

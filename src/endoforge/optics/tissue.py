@@ -17,7 +17,7 @@ Alpha = float | Float[np.ndarray, "..."]
 
 #: Light that comes back through a deep vein and through a shallow vessel, per colour channel.
 COARSE_TRANSMISSION: Rgb = (0.55, 0.50, 0.72)
-FINE_TRANSMISSION: Rgb = (0.80, 0.28, 0.30)
+FINE_TRANSMISSION: Rgb = (0.66, 0.18, 0.20)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Tissue:
         roughness: GGX roughness (alpha) of the wet film, 0 to 1.
         f0: Share of light that the film reflects when hit squarely.
         softness: How far light creeps past the terminator, per colour channel, cosine units.
+        edge_glow: How much brighter tissue is at grazing view, where light leaks out sideways.
         interreflection: Share of once-reflected light that reaches the wall again.
         tile_mm: Period of the vessel pattern, mm.
         texture_seed: Which vessel pattern; see `optics.texture`.
@@ -46,6 +47,7 @@ class Tissue:
     roughness: float = 0.06
     f0: float = 0.025
     softness: Rgb = (0.5, 0.3, 0.25)
+    edge_glow: float = 0.6
     interreflection: float = 0.35
     tile_mm: float = 64.0
     texture_seed: int = 0
@@ -70,6 +72,7 @@ def sample_tissue(settings: TissueSettings, rng: np.random.Generator) -> Tissue:
         roughness=draw(settings.roughness),
         f0=normal_reflectance(draw(settings.refraction)),
         softness=(softness, 0.6 * softness, 0.5 * softness),
+        edge_glow=draw(settings.edge_glow),
         interreflection=draw(settings.interreflection),
         tile_mm=draw(settings.tile_mm),
         texture_seed=int(rng.integers(settings.textures)),
@@ -138,3 +141,12 @@ def soft_cosine(
     """
     wrapped: Float[np.ndarray, "..."] = np.maximum(cos_in + softness, 0) / (1 + softness) ** 2
     return wrapped
+
+
+def edge_gain(cos_out: Float[np.ndarray, "..."], edge_glow: float) -> Float[np.ndarray, "..."]:
+    """Factor by which diffuse light grows towards grazing view: 1 where the camera looks squarely.
+
+    Light that entered tissue beside a fold's rim leaves through the rim, so that folds have soft,
+    bright edges instead of the dark outline of Lambert's law. An imitation, not a measurement.
+    """
+    return 1 + edge_glow * (1 - cos_out) ** 3

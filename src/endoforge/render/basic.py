@@ -19,6 +19,7 @@ from endoforge.optics.tissue import (
     COARSE_TRANSMISSION,
     FINE_TRANSMISSION,
     Tissue,
+    edge_gain,
     ggx_density,
     schlick_fresnel,
     smith_visibility,
@@ -200,6 +201,7 @@ def shade(scene: Scene, view: View, hits: Hits, skin: Skin) -> Float[np.ndarray,
     film_normal = bend(hits, skin, tissue.relief)
     alpha = np.sqrt(tissue.roughness**2 + tissue.relief**2 * skin.roughening)
     softness = np.asarray(tissue.softness)
+    glow = edge_gain(np.maximum(_dot(soft_normal, hits.out), 0), tissue.edge_glow)[:, None]
     starts = hits.point + fixed.SHADOW_START_MM * hits.normal
     total = np.zeros_like(hits.point)
     for light in view.lights:
@@ -209,7 +211,7 @@ def shade(scene: Scene, view: View, hits: Hits, skin: Skin) -> Float[np.ndarray,
         facing = _dot(soft_normal, toward)
         lit = (facing > -max(tissue.softness)) & clear(scene.surface, starts, lamp[:3])
         beam = _irradiance(light, hits.point, view.camera_from_world)
-        diffuse = skin.albedo / np.pi * soft_cosine(facing[:, None], softness)
+        diffuse = skin.albedo / np.pi * glow * soft_cosine(facing[:, None], softness)
         film = reflect(film_normal, hits.out, toward, alpha, tissue.f0)[:, None]
         total += np.where(lit[:, None], beam * (diffuse + film), 0)
         squared = np.sum(away**2, axis=1, keepdims=True)

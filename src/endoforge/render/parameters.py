@@ -112,6 +112,7 @@ def tissue_numbers(tissue: Tissue) -> dict[str, Numbers]:
         "roughness": [tissue.roughness],
         "f0": [tissue.f0],
         "softness": tissue.softness,
+        "edge_glow": [tissue.edge_glow],
         "interreflection": [tissue.interreflection],
         "tile_mm": [tissue.tile_mm],
     }
