@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small tasks that the trainer's tests train, and a program that a test can kill."""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from endoforge.streams import stream
+from endoforge.training.settings import TrainerSettings
+from endoforge.training.task import Batch, Player
+from endoforge.training.trainer import Training, make_fabric, train
+
+
+class Regression:
+    """Learns y = 2 x₁ - x₂ with a normalised hidden layer."""
+
+    def __init__(self, width: int = 8) -> None:
+        hidden = [nn.Linear(2, width), nn.BatchNorm1d(width), nn.Tanh()]
+        self.network = nn.Sequential(*hidden, nn.Linear(width, 1))
+        optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-2)
+        self.players = {"line": Player(nn.ModuleList([self.network]), optimiser)}
+
+    def forward(self, batch: Batch) -> Batch:
+        return {"y": self.network(batch["x"])}
+
+    def losses(self, player: str, batch: Batch, outputs: Batch) -> Mapping[str, Tensor]:
+        return {"square": (outputs["y"] - batch["y"]).square().mean()}
+
+
+class Translation:
+    """Learns to turn N(0, 1) into N(3, 2) with a least-squares judge."""
+
+    def __init__(self) -> None:
+        self.real_from_sim = nn.Linear(1, 1)
+        self.judge_real = nn.Sequential(nn.Linear(1, 16), nn.Tanh(), nn.Linear(16, 1))
+        translator, judge = nn.ModuleList([self.real_from_sim]), nn.ModuleList([self.judge_real])
+        self.players = {
+            "translator": Player(translator, torch.optim.Adam(translator.parameters(), lr=5e-3)),
+            "judge": Player(judge, torch.optim.Adam(judge.parameters(), lr=1e-2)),
+        }
+
+    def forward(self, batch: Batch) -> Batch:
+        return {"real_from_sim": self.real_from_sim(batch["sim"])}
+
+    def losses(self, player: str, batch: Batch, outputs: Batch) -> Mapping[str, Tensor]:
+        translated = outputs["real_from_sim"]
+        if player == "translator":
+            return {"fool": (self.judge_real(translated) - 1).square().mean()}
+        return {
+            "real": (self.judge_real(batch["real"]) - 1).square().mean(),
+            "translated": self.judge_real(translated.detach()).square().mean(),
+        }
+
+
+def line_batch(step: int) -> Batch:
+    x = stream(5, "toy", step).normal(size=(16, 2)).astype(np.float32)
+    y = 2 * x[:, :1] - x[:, 1:]
+    return {"x": torch.from_numpy(x), "y": torch.from_numpy(y)}
+
+
+def toy_settings(**changes: object) -> TrainerSettings:
+    values = {
+        "steps": 40,
+        "warm_up": 5,
+        "learning_rate": 1e-2,
+        "precision": "float32",
+        "device": "cpu",
+        "report_every": 5,
+        "validate_every": 20,
+        "checkpoint_every": 10,
+        "average": 0.9,
+    }
+    return TrainerSettings.model_validate(values | changes)
+
+
+def toy_training(folder: Path, settings: TrainerSettings, batches=line_batch, **parts: object):
+    """Return a training and its fabric; the same settings give the same first weights."""
+    fabric = make_fabric(settings)
+    return Training(Regression(), batches, settings, folder, **parts), fabric
+
+
+def weights_of(training: Training) -> dict[str, Tensor]:
+    found = {}
+    for name, player in training.task.players.items():
+        found |= {f"{name}.{k}": v.clone() for k, v in player.networks.state_dict().items()}
+    return found
+
+
+def main(folder: str, pause_s: str) -> None:
+    """Train slowly, saying each step, so that a test can kill this process at any of them."""
+
+    def slow(step: int) -> Batch:
+        sys.stdout.write(f"{step}\n")
+        sys.stdout.flush()
+        time.sleep(float(pause_s))
+        return line_batch(step)
+
+    training, fabric = toy_training(Path(folder), toy_settings(), slow)
+    train(training, fabric)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
