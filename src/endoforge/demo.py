@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from endoforge import verbs
@@ -72,7 +73,7 @@ def _pictures(dataset: Path, folder: Path, every: int) -> Path:
     from endoforge.frames.storage import write_atomically
 
     folder.mkdir(parents=True, exist_ok=True)
-    frames = Dataset.open(dataset)
-    for index in range(0, len(frames), every):
-        write_atomically(folder / f"{index:06d}.png", encode_png(frames.frame(index).image))
+    with closing(Dataset.open(dataset)) as frames:
+        for index in range(0, len(frames), every):
+            write_atomically(folder / f"{index:06d}.png", encode_png(frames.frame(index).image))
     return folder

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulation that takes a second: few small frames in short colons."""
 
-from endoforge.settings import override, validate
+from endoforge.simulation.recipes import load_recipe
 from endoforge.simulation.settings import ColonSimulation
 
 SMALL = [
@@ -15,4 +15,4 @@ SMALL = [
 
 
 def small_simulation(*assignments: str) -> ColonSimulation:
-    return validate(ColonSimulation, override({}, [*SMALL, *assignments]))
+    return load_recipe("colon", {}, [*SMALL, *assignments])

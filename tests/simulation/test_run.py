@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,7 @@ from endoforge.frames.dataset import Dataset
 from endoforge.simulation import workers as workers_module
 from endoforge.simulation.run import simulate_colon
 
-COMMAND = [sys.executable, "-m", "endoforge.cli", "simulate", "colon"]
-ARGUMENTS = [word for assignment in SMALL for word in ("--set", assignment)]
+COMMAND = [sys.executable, "-m", "endoforge", "simulate", "colon"]
 
 
 def shard_hashes(folder: Path) -> dict[str, str]:
@@ -42,8 +42,9 @@ def test_a_simulated_data_set_is_whole_and_its_labels_agree(unbroken):
 
 
 def test_the_last_sequence_holds_what_is_left(unbroken):
-    lengths = [sum(f.sequence == s for f in Dataset.open(unbroken).iter_frames()) for s in range(3)]
-    assert lengths == [3, 3, 1]
+    with closing(Dataset.open(unbroken)) as dataset:
+        sequences = [frame.sequence for frame in dataset.iter_frames()]
+    assert sequences == [0, 0, 0, 1, 1, 1, 2]
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers(unbroken, tmp_path):
@@ -102,27 +103,42 @@ def test_a_scene_that_fails_is_listed_and_the_rest_is_made(unbroken, tmp_path, m
 # ---- faults from outside -------------------------------------------------------------------------
 
 
-def run_command(out: Path, workers: int) -> subprocess.Popen[bytes]:
-    words = [*COMMAND, *ARGUMENTS, "--out", str(out), "--workers", str(workers)]
+def run_command(out: Path, workers: int, *assignments: str) -> subprocess.Popen[bytes]:
+    settings = [word for text in (*SMALL, *assignments) for word in ("--set", text)]
+    words = [*COMMAND, *settings, "--out", str(out), "--workers", str(workers)]
     return subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
+
+
+def kill_while_it_writes(process: subprocess.Popen[bytes], out: Path, delay_s: float) -> None:
+    """Kill a run some moments after it began a shard that was not there before."""
+    before = set(out.glob("*.tar")) if out.exists() else set()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if out.exists() and set(out.glob("*shard*")) - before:
+            break
+        time.sleep(0.005)
+    time.sleep(delay_s)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 2])
-def test_killed_at_any_moment_it_continues_with_the_same_frames(unbroken, tmp_path, workers):
+def test_killed_at_any_moment_it_continues_with_the_same_frames(tmp_path, workers):
+    many = ("frames=36", "sequence_frames=3")
+    simulate_colon(small_simulation(*many), tmp_path / "unbroken")
     out = tmp_path / "data"
     moments = random.Random(workers)
-    for _ in range(4):
-        process = run_command(out, workers)
-        time.sleep(moments.uniform(1.0, 4.0))
-        os.kill(process.pid, signal.SIGKILL)
-        process.communicate()
-    process = run_command(out, workers)
+    for _ in range(5):
+        process = run_command(out, workers, *many)
+        kill_while_it_writes(process, out, delay_s=moments.uniform(0.0, 0.5))
+        time.sleep(0.5)  # workers notice that their parent is gone
+    process = run_command(out, workers, *many)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 0, errors
-    assert shard_hashes(out) == shard_hashes(unbroken)
+    assert shard_hashes(out) == shard_hashes(tmp_path / "unbroken")
     assert check_dataset(out).problems == []
-    assert not list(out.glob("*tmp*"))
+    assert not list(out.glob(".*tmp*"))
 
 
 @pytest.mark.slow

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import assert_never
 
 from endoforge.frames.frame import Frame
-from endoforge.frames.storage import read_json
-from endoforge.geometry.cameras import Camera, FisheyeCamera, PinholeCamera, camera_from_dict
+from endoforge.geometry.camera_files import read_camera
+from endoforge.geometry.cameras import Camera, FisheyeCamera, PinholeCamera
 from endoforge.optics.light import LightSource, sample_lights
 from endoforge.optics.sensor import SensorResponse, sample_sensor
 from endoforge.optics.tissue import sample_tissue
@@ -46,7 +46,7 @@ def build_camera(settings: FisheyeSettings | PinholeSettings | CameraFileSetting
         case PinholeSettings(width=width, height=height, horizontal_deg=angle, distortion=k):
             return PinholeCamera.from_field_of_view(width, height, angle, k)
         case CameraFileSettings(file=file):
-            return camera_from_dict(read_json(Path(file)))
+            return read_camera(Path(file))
         case _:
             assert_never(settings)
 
