@@ -13,6 +13,7 @@ from jaxtyping import Float, Float64, Int, Int64
 from scipy import ndimage
 from scipy.sparse import coo_array, csr_array
 from scipy.sparse.csgraph import dijkstra
+from scipy.spatial import cKDTree
 
 from endoforge.errors import SceneError
 from endoforge.scene.anatomy.curves import arc_length, resample, smooth, unit
@@ -48,10 +49,10 @@ def lumen_centreline(
     """
     coarse, scale = _coarse(lumen)
     step = lumen.step_mm * scale
-    depth = ndimage.distance_transform_edt(coarse) * step
-    way = _widest_way(depth, step)
-    line = _centred(way.astype(np.float64), depth, step)
-    points = lumen.to_world(line * scale + 0.5 * (scale - 1))
+    way = _widest_way(ndimage.distance_transform_edt(coarse) * step, step)
+    depth = ndimage.distance_transform_edt(lumen.inside) * lumen.step_mm
+    line = _centred(way * float(scale) + 0.5 * (scale - 1), depth, lumen.step_mm)
+    points = lumen.to_world(line)
     if points[0, 2] > points[-1, 2]:
         points = points[::-1]
     points = resample(points, _SPACING_MM)
@@ -132,14 +133,14 @@ def _centred(
 ) -> Float64[np.ndarray, "points 3"]:
     """Round off a way of grid cells and draw it to the middle of the lumen; all in cells."""
     spacing = _SPACING_MM / step_mm
-    slope = [ndimage.gaussian_filter(g, 1.0) for g in np.gradient(depth)]
-    line = smooth(resample(way, spacing), 5.0)
-    for _ in range(25):
+    slope = np.gradient(ndimage.gaussian_filter(depth, _STEP_MM / step_mm))
+    line = smooth(resample(way, spacing), 3.0)
+    for _ in range(40):
         tangent = unit(np.gradient(line, axis=0))
         pull = np.stack([ndimage.map_coordinates(g, line.T, order=1) for g in slope], axis=1)
         pull /= step_mm
         pull -= (pull * tangent).sum(axis=1, keepdims=True) * tangent
-        line = smooth(resample(line + 0.4 * pull, spacing), 3.0)
+        line = smooth(resample(line + 0.4 * pull, spacing), 2.0)
     return _kept_inside(line, way, depth, spacing)
 
 
@@ -150,7 +151,7 @@ def _kept_inside(
     spacing: float,
 ) -> Float64[np.ndarray, "points 3"]:
     """Smooth further, but go back towards the way through the cells where that would leave it."""
-    rounded = smooth(line, 6.0)
+    rounded = smooth(line, 5.0)
     weight = np.zeros(len(line))
     sure = _nearest(line, resample(way, spacing))
     for goal in (line, sure):
@@ -169,18 +170,23 @@ def _kept_inside(
 def _nearest(
     points: Float64[np.ndarray, "points 3"], others: Float64[np.ndarray, "others 3"]
 ) -> Float64[np.ndarray, "points 3"]:
-    """The other line at the same share of its length."""
-    share = arc_length(points) / arc_length(points)[-1]
-    other = arc_length(others) / arc_length(others)[-1]
-    return np.stack([np.interp(share, other, others[:, k]) for k in range(3)], axis=1)
+    """The nearest point of another line to each point, never going back along it."""
+    found = np.maximum.accumulate(cKDTree(others).query(points)[1])
+    return np.asarray(others[found], dtype=np.float64)
 
 
 def _without_blind_ends(
     points: Float64[np.ndarray, "points 3"], radius: Float64[np.ndarray, "points"]
 ) -> Centreline:
-    """Cut the ends off where they run out into a pouch or against the end wall."""
-    wide = np.flatnonzero(radius >= _END_SHARE * np.median(radius))
-    keep = slice(int(wide[0]), int(wide[-1]) + 1)
-    if radius[keep].shape[0] < 2:
-        raise SceneError("the lumen has no course to follow; check the segmentation")
+    """Cut the ends off where the line runs on into a pouch, a side branch or the end wall."""
+    wide = radius >= _END_SHARE * np.median(radius)
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], wide, [False]]).astype(np.int8)))
+    runs = edges.reshape(-1, 2)
+    runs = runs[np.diff(runs, axis=1)[:, 0] * _SPACING_MM >= _LEAST_MM]
+    if not len(runs):
+        raise SceneError(
+            f"the lumen's radius of {np.median(radius):.1f} mm is kept up for less than "
+            f"{_LEAST_MM:.0f} mm; it has no course to follow: check the segmentation"
+        )
+    keep = slice(int(runs[0, 0]), int(runs[-1, 1]))
     return Centreline(points_mm=points[keep].copy(), radius_mm=radius[keep].copy())

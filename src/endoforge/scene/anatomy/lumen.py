@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int32, UInt8
 from scipy import ndimage
-from scipy.sparse import coo_array
+from scipy.sparse import coo_array, csr_array
 from skimage.measure import marching_cubes
 
 from endoforge.errors import SceneError
@@ -152,12 +152,12 @@ def signed_volume(
     return float((corners * face_normals(vertices, faces)).sum() / 6.0)
 
 
-def neighbour_mean(faces: Int[np.ndarray, "faces 3"], count: int) -> coo_array:
+def neighbour_mean(faces: Int[np.ndarray, "faces 3"], count: int) -> csr_array:
     """Sparse matrix that turns values at vertices into the mean of their neighbours' values."""
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     edges = np.concatenate([edges, edges[:, ::-1]])
-    matrix = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
-    matrix = matrix.tocsr()
+    entries = (np.ones(len(edges)), (edges[:, 0], edges[:, 1]))
+    matrix = csr_array(coo_array(entries, shape=(count, count)))
     matrix.data[:] = 1.0
     total = np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1.0)
     matrix.data /= np.repeat(total, np.diff(matrix.indptr))
