@@ -3,10 +3,11 @@
 
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
@@ -31,7 +32,8 @@ FORMAT_VERSION = 1
 RESULT_FILE = "evaluation.json"
 
 
-class DepthModel(Protocol):
+@runtime_checkable
+class Estimator(Protocol):
     """Anything that estimates depth: the trained network or a baseline."""
 
     def predict(
@@ -146,12 +148,12 @@ def evaluate_model(
     baselines = (
         predictor.baselines if baselines_from is None else _fitted(baselines_from, predictor)
     )
-    predictors: dict[str, DepthModel] = {"model": predictor, **baselines}
+    predictors: dict[str, Estimator] = {"model": predictor, **baselines}
     return evaluate_depth(predictors, dataset_path, protocol, Path(model).name, out, progress)
 
 
 def evaluate_depth(
-    predictors: Mapping[str, DepthModel],
+    predictors: Mapping[str, Estimator],
     dataset_path: Path,
     protocol: DepthProtocol | None = None,
     model_name: str = "model",
@@ -167,28 +169,18 @@ def evaluate_depth(
     """
     started = time.monotonic()
     protocol = protocol or DepthProtocol()
-    dataset = Dataset.open(dataset_path)
-    chosen = _chosen(len(dataset), protocol)
-    tallies: dict[str, Tally] = {name: Tally() for name in predictors}
-    maps = _MapChoice(protocol.error_maps, len(chosen))
-    for number, frame in enumerate(_frames(dataset, chosen)):
-        counts = _counting_pixels(frame, protocol)
-        for order, (name, predictor) in enumerate(predictors.items()):
-            predicted = np.asarray(predictor.predict(frame.image), np.float32)
-            tallies[name] = tallies[name].add(frame.sequence, predicted, frame.depth_mm, counts)
-            if order == 0:
-                maps.offer(number, ErrorMap.of(frame, predicted, counts))
-        if progress is not None:
-            progress(number + 1, len(chosen))
+    with closing(Dataset.open(dataset_path)) as dataset:
+        tallies, maps = _measured(dataset, predictors, protocol, progress)
+        described = _describe(dataset, dataset_path)
     totals = merged(next(iter(tallies.values())).by_sequence.values())
     if totals.frames == 0:
         raise DataError(
-            f"{dataset_path} has no pixel that counts in its {len(chosen)} frames; expected "
+            f"no pixel of {dataset_path} counts, in none of {totals.empty_frames} frames; expected "
             f"{protocol.sentence()}; widen the protocol"
         )
     result = DepthEvaluation(
         model=model_name,
-        dataset=_describe(dataset, dataset_path),
+        dataset=described,
         protocol=protocol,
         frames=totals.frames,
         pixels=totals.pixels,
@@ -204,13 +196,36 @@ def evaluate_depth(
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def _fitted(data: Path, predictor: DepthPredictor) -> dict[str, DepthModel]:
+def _fitted(data: Path, predictor: DepthPredictor) -> dict[str, Estimator]:
     """Baselines fitted on a data set, at the model's training size."""
     size = (int(predictor.card["width"]), int(predictor.card["height"]))
     with tempfile.TemporaryDirectory(prefix="endoforge-") as cache:
         frames = load_frames([data], size, Path(cache), lambda done, total: None)
         constant, mean_map = fit_baselines(frames, np.arange(len(frames)))
     return {"constant": constant, "mean_map": mean_map}
+
+
+def _measured(
+    dataset: Dataset,
+    predictors: Mapping[str, Estimator],
+    protocol: DepthProtocol,
+    progress: Progress | None,
+) -> tuple[dict[str, Tally], "_MapChoice"]:
+    """Let every predictor see every chosen frame."""
+    chosen = _chosen(len(dataset), protocol)
+    tallies = {name: Tally() for name in predictors}
+    maps = _MapChoice(protocol.error_maps, len(chosen))
+    for number, index in enumerate(chosen):
+        frame = dataset.frame(index)
+        counts = _counting_pixels(frame, protocol)
+        for order, (name, predictor) in enumerate(predictors.items()):
+            predicted = np.asarray(predictor.predict(frame.image), np.float32)
+            tallies[name] = tallies[name].add(frame.sequence, predicted, frame.depth_mm, counts)
+            if order == 0:
+                maps.offer(number, ErrorMap.of(frame, predicted, counts))
+        if progress is not None:
+            progress(number + 1, len(chosen))
+    return tallies, maps
 
 
 class _MapChoice:
@@ -242,10 +257,6 @@ def _chosen(count: int, protocol: DepthProtocol) -> list[int]:
         places = np.linspace(0, len(indices) - 1, protocol.limit).round().astype(int)
         indices = indices[places]
     return [int(index) for index in indices]
-
-
-def _frames(dataset: Dataset, chosen: Sequence[int]) -> Iterator[Frame]:
-    return (dataset.frame(index) for index in chosen)
 
 
 def _counting_pixels(frame: Frame, protocol: DepthProtocol) -> Bool[np.ndarray, "height width"]:

@@ -57,7 +57,8 @@ class Scale:
             values = np.log(np.maximum(values, np.float32(1e-6)))
             low, high = math.log(low), math.log(high)
         place: np.ndarray = (values - np.float32(low)) / np.float32(high - low)
-        return np.clip(place, 0, 1)
+        clipped: np.ndarray = np.clip(place, 0, 1)
+        return clipped
 
     def ticks(self) -> list[tuple[float, str]]:
         """Round values on the bar with their place, 0 to 1, and their text."""
@@ -167,6 +168,6 @@ def _octaves(low: float, high: float) -> list[float]:
 def _even(low: float, high: float) -> list[float]:
     span = high - low
     step = 10 ** math.floor(math.log10(span))
-    step *= next(f for f in (0.1, 0.2, 0.25, 0.5, 1.0) if span / (step * f) <= 6)
+    step *= next(f for f in (0.1, 0.2, 0.25, 0.5, 1.0, 2.0) if span / (step * f) <= 6)
     count = math.floor(span / step + 1e-6)
     return [round(low + step * k, 10) for k in range(count + 1)]

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32, UInt8
@@ -28,7 +28,8 @@ from endoforge.serving.video import VideoWriter, writing_video
 Progress = Callable[[int, int], None]
 
 
-class DepthModel(Protocol):
+@runtime_checkable
+class Estimator(Protocol):
     """Anything that estimates depth: the trained network or a baseline."""
 
     def predict(
@@ -60,7 +61,7 @@ class RunReport:
 
 
 def run_depth(
-    model: str | Path | DepthModel,
+    model: str | Path | Estimator,
     path: Path,
     out: Path,
     settings: RunSettings | None = None,
@@ -100,7 +101,7 @@ def run_depth(
 
 
 def estimate(
-    predictor: DepthModel,
+    predictor: Estimator,
     image: UInt8[np.ndarray, "height width 3"],
     content: np.ndarray | None = None,
 ) -> tuple[Float32[np.ndarray, "height width"], tuple[str, ...]]:
@@ -132,7 +133,7 @@ class _Run:
     """One run while it is under way."""
 
     media: Media
-    predictor: DepthModel
+    predictor: Estimator
     results: Results
     progress: Progress | None
     frames: list[FrameRecord] = field(default_factory=list)
@@ -199,8 +200,8 @@ def _expected(media: Media, settings: RunSettings) -> int | None:
     return min(media.expected_frames, settings.limit)
 
 
-def _loaded(model: str | Path | DepthModel, device: Literal["auto", "cpu", "cuda"]) -> DepthModel:
+def _loaded(model: str | Path | Estimator, device: Literal["auto", "cpu", "cuda"]) -> Estimator:
     if isinstance(model, str | Path):
-        predictor: DepthModel = DepthPredictor.load(model, device=device)
+        predictor: Estimator = DepthPredictor.load(model, device=device)
         return predictor
     return model

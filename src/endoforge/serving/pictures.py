@@ -53,6 +53,8 @@ def read_picture(path: Path) -> UInt8[np.ndarray, "height width 3"]:
         raise DataError(
             f"{path} is not a picture that can be read; expected one of {', '.join(_FORMATS)}"
         ) from None
+    except Image.DecompressionBombError as error:
+        raise DataError(f"{path} claims too many pixels ({error}); restore the file") from None
     except MemoryError:
         raise DataError(f"{path} needs more memory than there is; make it smaller") from None
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error …

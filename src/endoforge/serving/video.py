@@ -255,8 +255,9 @@ def _facts(path: Path, stream: Any) -> VideoFacts:
     rate = float(stream.average_rate or stream.guessed_rate or 0)
     rate = rate if 0 < rate <= 1000 else 25.0
     duration_s = _duration_s(stream)
-    frames = int(stream.frames) if stream.frames > 0 else None
-    exact = frames is not None
+    # Only MP4 and MOV count pictures; an AVI counts time slots, of which some may be empty.
+    exact = stream.frames > 0 and "mov" in stream.container.format.name
+    frames = int(stream.frames) if exact else None
     if frames is None and duration_s is not None:
         frames = max(1, round(duration_s * rate))
     return VideoFacts(width, height, rate, frames, duration_s, exact)

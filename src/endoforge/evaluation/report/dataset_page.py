@@ -2,6 +2,7 @@
 """The page about a data set: its frames with their labels, what these say, the camera's paths."""
 
 import math
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,7 @@ from markupsafe import Markup
 
 from endoforge.evaluation.report.charts import Bar as ShareBar
 from endoforge.evaluation.report.charts import Chart, Series, bars, histogram, line_chart
-from endoforge.evaluation.report.contact_sheet import (
-    Sheet,
-    contact_sheet,
-    hex_colour,
-)
+from endoforge.evaluation.report.contact_sheet import contact_sheet, hex_colour
 from endoforge.evaluation.report.page import render
 from endoforge.evaluation.report.path_plot import Path3D, path_plots
 from endoforge.evaluation.report.statistics import LabelStatistics
@@ -46,29 +43,33 @@ def dataset_page(path: Path) -> str:
     Raises:
         DataError: The data set is damaged; names the shard.
     """
-    dataset = Dataset.open(path)
+    with closing(Dataset.open(path)) as dataset:
+        return _page(dataset, path)
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+def _page(dataset: Dataset, path: Path) -> str:
     statistics = LabelStatistics.of(dataset, _STATISTICS_FRAMES)
-    sheet: Sheet = contact_sheet(dataset, _SHEET_FRAMES)
+    manifest = dataset.manifest
     return render(
         "dataset.html.j2",
         {
-            "title": dataset.manifest.name,
+            "title": manifest.name,
             "kind": "Data set",
             "facts": _facts(dataset, path),
-            "sheet": sheet,
+            "sheet": contact_sheet(dataset, _SHEET_FRAMES),
             "statistics": statistics,
             "charts": _charts(statistics),
             "classes": _class_chart(statistics, dataset),
             "paths": _paths(dataset),
-            "provenance": rows_of(dataset.manifest.provenance),
-            "conventions": rows_of(dataset.manifest.conventions),
-            "settings": rows_of(dataset.manifest.settings),
-            "versions": rows_of(dataset.manifest.versions),
+            "provenance": rows_of(manifest.provenance),
+            "conventions": rows_of(manifest.conventions),
+            "settings": rows_of(manifest.settings),
+            "versions": rows_of(manifest.versions),
         },
     )
-
-
-# ---- inside -------------------------------------------------------------------------------------
 
 
 def _facts(dataset: Dataset, path: Path) -> list[Row]:

@@ -88,7 +88,8 @@ def _plot(path: Path3D, axes: np.ndarray, scale: float, title: str) -> Markup:
 
     def place(points: np.ndarray) -> np.ndarray:
         placed: np.ndarray = (points @ axes.T - middle) * scale
-        return placed + np.array([_WIDTH / 2, _HEIGHT / 2 - 10])
+        placed += np.array([_WIDTH / 2, _HEIGHT / 2 - 10])
+        return placed
 
     stride = max(1, len(path.wall_mm) // _MOST_WALL_POINTS)
     wall = place(path.wall_mm[::stride])
