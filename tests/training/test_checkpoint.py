@@ -3,7 +3,6 @@
 
 import pytest
 import torch
-from training.toys import Regression, Translation, line_batch
 
 from endoforge.errors import CheckpointError
 from endoforge.training.average import WeightsAverage
@@ -16,6 +15,7 @@ from endoforge.training.checkpoint import (
 )
 from endoforge.training.sealed import update_content
 from endoforge.training.task import train_step
+from training.toys import Regression, Stripes, Translation, line_batch, picture_batch
 
 
 def moment_of(task):
@@ -57,6 +57,20 @@ def test_networks_optimisers_averages_and_random_numbers_come_back(tmp_path):
     assert there.keys() == here.keys()
     assert all(torch.equal(there[key], here[key]) for key in there)
     assert fresh.averages["line"].updates == 3
+
+
+def test_a_fused_optimiser_goes_on_alike_whatever_the_memory_layout(tmp_path):
+    torch.manual_seed(0)
+    whole = moment_of(Stripes())
+    for step in range(3):
+        train_step(whole.task, picture_batch(step))
+    path = save_checkpoint(tmp_path, whole, 3, content())
+    resumed = moment_of(Stripes())
+    load_checkpoint(path, resumed, {"seed": 1})
+    for moment in (whole, resumed):
+        for step in range(3, 6):
+            train_step(moment.task, picture_batch(step))
+    assert torch.equal(whole.task.network.weight, resumed.task.network.weight)
 
 
 def test_the_two_newest_are_kept(tmp_path):

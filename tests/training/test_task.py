@@ -3,9 +3,9 @@
 
 import pytest
 import torch
-from training.toys import Regression, Translation, line_batch
 
 from endoforge.training.task import Task, train_step
+from training.toys import Regression, Translation, line_batch
 
 
 def state(task):

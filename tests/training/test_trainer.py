@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from training import toys
-from training.toys import line_batch, toy_settings, toy_training, weights_of
 
 from endoforge.errors import CheckpointError, TrainingDiverged
 from endoforge.training.checkpoint import list_checkpoints
 from endoforge.training.record import read_metrics
 from endoforge.training.sealed import read_sealed
 from endoforge.training.trainer import rate_at, train
+from training import toys
+from training.toys import line_batch, toy_settings, toy_training, weights_of
 
 
 class StoppedError(Exception):
@@ -159,7 +159,7 @@ def test_a_few_bad_batches_are_skipped_counted_and_named(tmp_path):
 
 def test_bad_batches_for_ever_stop_the_training_with_sound_weights(tmp_path):
     settings = toy_settings(skips=2, rollbacks=2)
-    with pytest.raises(TrainingDiverged, match="step 1[0-9].*lower the learning rate"):
+    with pytest.raises(TrainingDiverged, match=r"step 1[0-9].*lower the learning rate"):
         run(tmp_path, poisoned(set(range(13, 1000))), settings=settings)
     tensors, content = last_state(tmp_path)
     assert content["step"] == 10

@@ -32,6 +32,26 @@ class Regression:
         return {"square": (outputs["y"] - batch["y"]).square().mean()}
 
 
+class Stripes:
+    """Learns the mean of a picture with a kernel stored channels last and a fused optimiser."""
+
+    def __init__(self) -> None:
+        self.network = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+        optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-2, fused=True)
+        self.players = {"line": Player(nn.ModuleList([self.network]), optimiser)}
+
+    def forward(self, batch: Batch) -> Batch:
+        return {"y": self.network(batch["x"]).mean(dim=(2, 3))}
+
+    def losses(self, player: str, batch: Batch, outputs: Batch) -> Mapping[str, Tensor]:
+        return {"square": (outputs["y"] - batch["x"].mean(dim=(1, 2, 3))[:, None]).square().mean()}
+
+
+def picture_batch(step: int) -> Batch:
+    x = stream(6, "toy", step).normal(size=(4, 3, 8, 8)).astype(np.float32)
+    return {"x": torch.from_numpy(x).contiguous(memory_format=torch.channels_last)}
+
+
 class Translation:
     """Learns to turn N(0, 1) into N(3, 2) with a least-squares judge."""
 

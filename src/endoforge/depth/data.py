@@ -7,6 +7,7 @@ A data set of 10,000 frames at 160 x 128 takes 1 GB, so training never waits for
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -141,7 +142,17 @@ def _fill(
     data: Sequence[Path], size: tuple[int, int], folder: Path, progress: Callable[[int, int], None]
 ) -> None:
     """Decode all frames into flat files; a killed attempt is simply begun again."""
-    sources = [Dataset.open(path) for path in data]
+    with ExitStack() as stack:
+        sources = [stack.enter_context(closing(Dataset.open(path))) for path in data]
+        _fill_from(sources, size, folder, progress)
+
+
+def _fill_from(
+    sources: Sequence[Dataset],
+    size: tuple[int, int],
+    folder: Path,
+    progress: Callable[[int, int], None],
+) -> None:
     total = sum(len(source) for source in sources)
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
@@ -165,7 +176,6 @@ def _all_frames(sources: Sequence[Dataset]) -> Iterator[tuple[int, Dataset, int]
     for number, source in enumerate(sources):
         for index in range(len(source)):
             yield number, source, index
-        source.close()
 
 
 def _flat_file(path: Path, kind: Any, shape: tuple[int, ...]) -> np.memmap[Any, Any]:

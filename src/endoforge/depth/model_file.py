@@ -12,7 +12,7 @@ from torch import Tensor
 from endoforge.depth.baselines import ConstantPredictor, MeanMapPredictor
 from endoforge.depth.networks.build import DepthNetwork, build_depth_network
 from endoforge.depth.settings import DepthNetworkSettings, UNetSettings
-from endoforge.errors import CheckpointError, SettingsError
+from endoforge.errors import CheckpointError
 from endoforge.settings import validate
 from endoforge.training.sealed import read_sealed, write_sealed
 
@@ -72,7 +72,7 @@ def load_model(path_or_name: str | Path) -> DepthModel:
         size = (int(card["width"]), int(card["height"]))
         constant = ConstantPredictor(float(card["baseline_constant_mm"]))
         mean_map = MeanMapPredictor(tensors.pop("baseline.mean_map_mm").numpy())
-    except (KeyError, TypeError, SettingsError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
             f"{folder}/model.json lacks something or has what this program does not know: {error}"
         ) from None

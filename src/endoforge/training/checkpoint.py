@@ -108,7 +108,7 @@ def load_checkpoint(path: Path, moment: Moment, fingerprint: Mapping[str, Any]) 
         copy_state(_below(tensors, f"network.{name}."), player.networks)
         average = moment.averages[name]
         average.values = {
-            key: value.to(average.values[key].device)
+            key: _laid_out_like(average.values[key], value)
             for key, value in _below(tensors, f"average.{name}.").items()
         }
         average.updates = int(content["average_updates"][name])
@@ -139,12 +139,21 @@ def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def _fill_optimiser(player: Player, tensors: Mapping[str, Tensor]) -> None:
+    parameters = [p for group in player.optimiser.param_groups for p in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         index, _, field = key.partition(".")
-        state.setdefault(int(index), {})[field] = value
+        state.setdefault(int(index), {})[field] = _laid_out_like(parameters[int(index)], value)
     groups = player.optimiser.state_dict()["param_groups"]
     player.optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _laid_out_like(parameter: Tensor, value: Tensor) -> Tensor:
+    """Return a value on its parameter's device and in its memory layout.
+
+    Fused optimisers walk through both side by side, whatever their strides say.
+    """
+    return torch.empty_like(parameter).copy_(value) if value.shape == parameter.shape else value
 
 
 def _refuse_non_finite(tensors: Mapping[str, Tensor], step: int) -> None:

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One tiny training that the depth tests share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from endoforge.depth.settings import DepthSettings
+from endoforge.depth.train import TrainingReport, train_depth
+from frames.analytic import write_analytic_dataset
+
+TINY = {
+    "network": {"widths": (8, 12, 16), "blocks": (0, 1, 1)},
+    "width": 64,
+    "height": 48,
+    "batch": 4,
+    "steps": 10,
+    "warm_up": 2,
+    "device": "cpu",
+    "report_every": 2,
+    "validate_every": 5,
+    "checkpoint_every": 4,
+}
+
+
+def tiny_settings(**changes: object) -> DepthSettings:
+    return DepthSettings.model_validate(TINY | changes)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished run with its data and its report."""
+
+    data: Path
+    run: Path
+    report: TrainingReport
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("tiny")
+    data = write_analytic_dataset(folder / "data", sequences=3, frames=6)
+    return Trained(data, folder / "run", train_depth([data], folder / "run", tiny_settings()))
