@@ -26,7 +26,7 @@ from endoforge.optics.tissue import (
     soft_cosine,
 )
 from endoforge.render import parameters as fixed
-from endoforge.render.surface import Rendering, View
+from endoforge.render.surface import Rendering, View, without_depthless
 from endoforge.scene.records import Scene, Surface
 
 _RAYS_AT_ONCE = 256
@@ -81,7 +81,7 @@ def render_basic(scene: Scene, camera: Camera, view: View) -> Rendering:
         flow_px=_picture(shape, hits, flow),
         occluded=_picture(shape, hits, ~seen, False),
     )
-    return Rendering(frame, radiance.astype(np.float32).reshape(*shape, 3))
+    return Rendering(without_depthless(frame), radiance.astype(np.float32).reshape(*shape, 3))
 
 
 def _picture(

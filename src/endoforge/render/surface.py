@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renders labelled frames of a surface scene, one compiled kernel for all of them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -132,4 +132,22 @@ class SurfaceRenderer:
             flow_px=planes.flow.reshape(*shape, 2),
             occluded=(meaning & HIDDEN) != 0,
         )
-        return Rendering(frame, radiance)
+        return Rendering(without_depthless(frame), radiance)
+
+
+def without_depthless(frame: Frame) -> Frame:
+    """Mark what a very wide lens sees sideways and behind itself as invalid: z is not above 0."""
+    depthless = frame.valid & ~(frame.depth_mm > 0)
+    if not depthless.any():
+        return frame
+    arrays = {
+        name: getattr(frame, name).copy() for name in ("depth_mm", "normal_camera", "flow_px")
+    }
+    for array in arrays.values():
+        array[depthless] = np.nan
+    return replace(
+        frame,
+        **arrays,
+        valid=frame.valid & ~depthless,
+        occluded=frame.occluded & ~depthless,
+    )
