@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ways to break a disk or a process on purpose, shared by the tests of this room."""
 
-import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -28,12 +28,10 @@ def small_disk(folder: Path, kilobytes: int, options: str = "rw") -> Iterator[Pa
 def fill(folder: Path) -> Path:
     """Fill a disk to the last byte; removing the returned file frees it."""
     ballast = folder / "ballast"
+    size = os.statvfs(folder)
     with open(ballast, "wb", buffering=0) as file:
-        try:
-            while file.write(b"x" * 512):
-                pass
-        except OSError as error:
-            assert error.errno == errno.ENOSPC
+        file.write(bytes(size.f_bavail * size.f_bsize))
+    assert os.statvfs(folder).f_bavail == 0
     return ballast
 
 
@@ -44,17 +42,9 @@ def dies_at(call: int, work: Callable[[], object]) -> bool:
     """
     child = os.fork()
     if child == 0:
-        left = call
+        steps = itertools.count()
         for name in ("fsync", "replace", "write"):
-
-            def counted(*arguments, _real=getattr(os, name), **named):
-                nonlocal left
-                if left == 0:
-                    os._exit(77)
-                left -= 1
-                return _real(*arguments, **named)
-
-            setattr(os, name, counted)
+            setattr(os, name, _deadly(getattr(os, name), steps, call))
         try:
             work()
         except BaseException:
@@ -64,3 +54,12 @@ def dies_at(call: int, work: Callable[[], object]) -> bool:
     code = os.waitstatus_to_exitcode(status)
     assert code in (0, 77)
     return code == 77
+
+
+def _deadly(real, steps, call):
+    def counted(*arguments):
+        if next(steps) == call:
+            os._exit(77)
+        return real(*arguments)
+
+    return counted

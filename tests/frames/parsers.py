@@ -2,6 +2,7 @@
 """Parsers that behave and parsers that do not, for the tests of `frames.foreign`."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def says_why(path: Path) -> dict:
 
 
 def talks(path: Path) -> dict:
-    print("hello")
+    sys.stdout.write("hello\n")
     os.write(1, b"garbage\n")
     os.write(2, b"warning\n" * 100_000)
     return {"answer": 42}

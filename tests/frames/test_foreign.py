@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from frames import parsers
 
 from endoforge.errors import DataError, SceneError
 from endoforge.frames.foreign import (
@@ -19,6 +18,7 @@ from endoforge.frames.foreign import (
     kind_of_file,
     parse_in_child,
 )
+from frames import parsers
 
 TIGHT = Limits(memory_bytes=2_000_000_000, result_bytes=10_000_000, cpu_s=1, wall_s=1.5)
 

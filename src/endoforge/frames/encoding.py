@@ -285,8 +285,9 @@ def _encode_flow(
     occluded: Bool[np.ndarray, "height width"],
     source: str,
 ) -> bytes:
-    u, v = (flow[..., axis] * np.float32(1 / FLOW_SCALE_PX) + _FLOW_ZERO for axis in (0, 1))
-    fits = (u >= 0) & (u < 65535.5) & (v >= 0) & (v < 65535.5)
+    steps = np.rint(flow * np.float32(1 / FLOW_SCALE_PX))
+    u, v = (steps[..., axis] + _FLOW_ZERO for axis in (0, 1))
+    fits = (u >= 0) & (u <= 65535) & (v >= 0) & (v <= 65535)
     lost = ~fits & ~occluded & np.isfinite(u + v)
     if lost.any():
         largest = float(np.abs(flow[lost]).max())
@@ -295,8 +296,8 @@ def _encode_flow(
             f"{_FLOW_ZERO * FLOW_SCALE_PX:.0f}; use more frames for this movement"
         )
     stored = np.empty((*fits.shape, 3), np.uint16)
-    stored[..., 0] = np.where(fits, np.rint(u), _FLOW_ZERO)
-    stored[..., 1] = np.where(fits, np.rint(v), _FLOW_ZERO)
+    stored[..., 0] = np.where(fits, u, _FLOW_ZERO)
+    stored[..., 1] = np.where(fits, v, _FLOW_ZERO)
     stored[..., 2] = _FLOW_STATE[occluded.view(np.uint8), fits.view(np.uint8)]
     notes = {"meaning": "flow to the next frame", "unit": "px", "value": "(v-32768)/64"}
     return encode_png(

@@ -71,7 +71,9 @@ def read_labels(path: Path) -> LabelMap:
         DataError: The file is damaged or an entry is impossible.
     """
     values: Any = read_json(path)
-    if not isinstance(values, dict) or not all(str(key).isdigit() for key in values):
+    if not isinstance(values, dict) or not all(
+        str(key).isdecimal() and isinstance(name, str) for key, name in values.items()
+    ):
         raise DataError(f"{path} must map class indices to names, got {str(values)[:80]}")
     return LabelMap({int(key): name for key, name in values.items()})
 

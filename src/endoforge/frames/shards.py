@@ -9,6 +9,7 @@ import hashlib
 import os
 import re
 import tarfile
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -122,20 +123,22 @@ def read_shard(path: Path) -> Iterator[Frame]:
 class ShardReader:
     """Random access to the frames of one shard; its structure is checked on opening.
 
-    Threads and forked processes may share it: it reads at given positions only.
+    Threads and forked processes may share it: it reads at given positions only. The file is closed
+    by `close`, by leaving a `with` block, or with the last reference.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self._file = open(path, "rb", buffering=0)  # noqa: SIM115 - closed by close()
+            self._file = os.open(path, os.O_RDONLY)
         except OSError as error:
             reason = error.strerror or str(error)
             raise DataError(f"cannot read {path}: {reason}; restore the shard") from None
+        self.close = weakref.finalize(self, os.close, self._file)
         try:
-            self._frames = list(_frames_in(self._file.fileno(), path))
+            self._frames = list(_frames_in(self._file, path))
         except BaseException:
-            self._file.close()
+            self.close()
             raise
 
     def __len__(self) -> int:
@@ -187,10 +190,6 @@ class ShardReader:
         """Name of a frame in errors."""
         return f"{self.path} frame {key_of(position)}"
 
-    def close(self) -> None:
-        """Close the file."""
-        self._file.close()
-
     def __enter__(self) -> "ShardReader":
         return self
 
@@ -198,7 +197,7 @@ class ShardReader:
         self.close()
 
     def _read(self, start: int, size: int) -> bytes:
-        content = os.pread(self._file.fileno(), size, start)
+        content = os.pread(self._file, size, start)
         if len(content) != size:
             raise DataError(f"{self.path} is cut at byte {start + len(content)}; restore the shard")
         return content
@@ -210,10 +209,14 @@ class ShardReader:
 def _packed(frame: Frame, depth_scale_mm: float) -> bytes:
     parts = []
     for name, data in frame_to_members(frame, frame.index, depth_scale_mm).items():
-        info = tarfile.TarInfo(name)  # time, owner and group stay 0
-        info.size = len(data)
-        parts += [info.tobuf(tarfile.USTAR_FORMAT), data, b"\0" * (-len(data) % _BLOCK)]
+        parts += [_header(name, len(data)), data, b"\0" * (-len(data) % _BLOCK)]
     return b"".join(parts)
+
+
+def _header(name: str, size: int) -> bytes:
+    info = tarfile.TarInfo(name)  # time, owner and group stay 0
+    info.size = size
+    return info.tobuf(tarfile.USTAR_FORMAT)
 
 
 def _frames_in(file: int, path: Path) -> Iterator[dict[str, tuple[int, int]]]:
@@ -252,7 +255,7 @@ def _size_of_member(file: int, at: int, expected: str, path: Path) -> int:
         info = tarfile.TarInfo.frombuf(block, "ascii", "strict")
     except (tarfile.TarError, ValueError) as error:
         raise DataError(f"{path} is damaged at byte {at} ({error}); restore the shard") from None
-    if info.name != expected or info.type != tarfile.REGTYPE or info.size <= 0:
+    if info.size <= 0 or block != _header(expected, info.size):
         raise DataError(
             f"{path} must have the file {expected} at byte {at}, got {info.name[:80]!r} of type "
             f"{info.type!r} and {info.size} bytes; restore the shard"

@@ -77,7 +77,8 @@ def append_line(path: Path, text: str) -> None:
     """Add one line to a file that several processes may extend at once, and flush it to the disk.
 
     The line is one write in append mode, so lines of two processes never mix. A cut last line, left
-    by a killed process or a full disk, is closed first and stays a line of its own.
+    by a killed process or a full disk, is closed first and stays a line of its own. Readers must
+    pass over empty lines: two processes that append at once may leave one.
 
     Raises:
         StorageError: The disk is full, or the file cannot be written.

@@ -1,0 +1,261 @@
+# SPDX-License-Identifier: Apache-2.0
+import gc
+import hashlib
+import io
+import os
+import shutil
+import stat
+import tarfile
+
+import numpy as np
+import pytest
+import webdataset
+
+from endoforge.errors import DataError, StorageError
+from endoforge.frames.encoding import MEMBERS, frame_to_members
+from endoforge.frames.shards import ShardReader, read_shard, shard_name, write_shard
+from frames.analytic import analytic_frame, analytic_frames
+from frames.faults import fill, small_disk
+
+
+@pytest.fixture(scope="module")
+def shard(tmp_path_factory):
+    path = tmp_path_factory.mktemp("shard") / shard_name(3)
+    write_shard(path, analytic_frames(3, 3))
+    return path
+
+
+@pytest.fixture
+def copy(shard, tmp_path):
+    return shutil.copy(shard, tmp_path / shard.name)
+
+
+# ---- writing and reading -------------------------------------------------------------------------
+
+
+def test_frames_come_back_in_order_and_alone(shard):
+    assert [(f.sequence, f.index) for f in read_shard(shard)] == [(3, 0), (3, 1), (3, 2)]
+    with ShardReader(shard) as reader:
+        assert len(reader) == 3
+        np.testing.assert_array_equal(reader.frame(1).image, analytic_frame(3, 1).image)
+        assert list(reader.fields(2, ("label", "image"))) == ["label", "image"]
+        np.testing.assert_array_equal(
+            reader.facts(2)["camera_from_world"], analytic_frame(3, 2).camera_from_world
+        )
+        with pytest.raises(DataError, match="frames 0 to 2, got 3"):
+            reader.members(3)
+
+
+def test_the_record_describes_the_file(tmp_path):
+    path = tmp_path / shard_name(3)
+    record = write_shard(path, analytic_frames(3, 3))
+    assert (record.sequence, record.shard, record.frames) == (3, "shard-000003.tar", 3)
+    assert record.bytes == path.stat().st_size
+    assert record.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_bytes_depend_on_the_frames_alone(shard, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.time", lambda: 1e9)
+    monkeypatch.setenv("USER", "somebody")
+    again = tmp_path / shard.name
+    write_shard(again, analytic_frames(3, 3))
+    assert again.read_bytes() == shard.read_bytes()
+
+
+@pytest.mark.filterwarnings("ignore:unclosed file")
+def test_webdataset_reads_the_same(shard):
+    samples = list(webdataset.WebDataset(str(shard), shardshuffle=False))
+    gc.collect()  # it leaves its file open
+    assert [s["__key__"] for s in samples] == ["000000", "000001", "000002"]
+    for index, sample in enumerate(samples):
+        files = {k: v for k, v in sample.items() if not k.startswith("__")}
+        expected = frame_to_members(analytic_frame(3, index), index)
+        assert {f"{index:06d}.{name}": data for name, data in files.items()} == expected
+
+
+def test_tar_lists_plain_files_without_time_and_owner(shard):
+    with tarfile.open(shard) as archive:
+        members = archive.getmembers()
+    assert [m.name for m in members] == [f"{i:06d}.{name}" for i in range(3) for name in MEMBERS]
+    assert {
+        (m.mtime, m.uid, m.gid, m.uname, stat.S_ISREG(m.mode) or m.isreg()) for m in members
+    } == {(0, 0, 0, "", True)}
+
+
+def test_forked_readers_do_not_disturb_each_other(shard):
+    with ShardReader(shard) as reader:
+        expected = reader.members(0)["image.png"]
+        children = []
+        for _ in range(2):
+            child = os.fork()
+            if child == 0:
+                same = all(reader.members(0)["image.png"] == expected for _ in range(200))
+                os._exit(0 if same else 1)
+            children.append(child)
+        assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+
+
+# ---- refusals when writing -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frames", "said"),
+    [
+        ([], "would hold 0 frames"),
+        ([analytic_frame(3, 1)], "expects frame 0 of sequence 3, got frame 1 of sequence 3"),
+        ([analytic_frame(4, 0)], "got frame 0 of sequence 4"),
+        ([analytic_frame(3, 0)] * 2, "expects frame 1 of sequence 3, got frame 0"),
+    ],
+    ids=["none", "late", "other", "twice"],
+)
+def test_frames_that_do_not_belong_are_refused_and_nothing_is_left(tmp_path, frames, said):
+    with pytest.raises(DataError, match=said):
+        write_shard(tmp_path / shard_name(3), frames)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_strange_name_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"called like shard-000017\.tar, got 'a\.tar'"):
+        write_shard(tmp_path / "a.tar", analytic_frames(3, 1))
+
+
+def test_a_full_disk_leaves_no_shard_and_works_again_when_freed(tmp_path):
+    with small_disk(tmp_path / "disk", 256) as disk:
+        ballast = fill(disk)
+        with pytest.raises(StorageError, match="No space left"):
+            write_shard(disk / shard_name(3), analytic_frames(3, 3))
+        assert [p.name for p in disk.iterdir()] == ["ballast"]
+        ballast.unlink()
+        write_shard(disk / shard_name(3), analytic_frames(3, 3))
+        assert len(list(read_shard(disk / shard_name(3)))) == 3
+
+
+# ---- damage --------------------------------------------------------------------------------------
+
+
+def edges(path) -> list[int]:
+    """Where members begin and end."""
+    with tarfile.open(path) as archive:
+        members = archive.getmembers()
+    return [m.offset for m in members] + [members[-1].offset_data + members[-1].size]
+
+
+def test_a_shard_cut_at_any_member_edge_is_refused(copy):
+    content = copy.read_bytes()
+    for edge in edges(copy):
+        copy.write_bytes(content[:edge])
+        with pytest.raises(DataError, match=r"shard-000003\.tar.*restore the shard|anew"):
+            list(read_shard(copy))
+
+
+def test_a_shard_cut_anywhere_is_refused(copy):
+    content = copy.read_bytes()
+    rng = np.random.default_rng(0)
+    for length in [0, 1, 511, 512, len(content) - 1, *rng.integers(0, len(content), 100)]:
+        copy.write_bytes(content[:length])
+        with pytest.raises(DataError, match=r"shard-000003\.tar"):
+            list(read_shard(copy))
+
+
+def test_a_changed_byte_in_a_header_is_refused(copy):
+    content = copy.read_bytes()
+    rng = np.random.default_rng(1)
+    for at in rng.choice(512, 150, replace=False).tolist():
+        changed = bytearray(content)
+        changed[at] ^= int(rng.integers(1, 256))
+        copy.write_bytes(changed)
+        with pytest.raises(DataError, match=r"shard-000003\.tar"):
+            list(read_shard(copy))
+
+
+def test_a_changed_byte_in_a_picture_is_refused_and_names_frame_and_file(copy):
+    content = bytearray(copy.read_bytes())
+    with tarfile.open(copy) as archive:
+        member = archive.getmember("000001.depth.png")
+    content[member.offset_data + member.size // 2] ^= 64
+    copy.write_bytes(content)
+    with pytest.raises(DataError, match=r"shard-000003\.tar frame 000001: depth\.png"):
+        list(read_shard(copy))
+
+
+def test_bytes_after_the_end_are_refused(copy):
+    copy.write_bytes(copy.read_bytes() + bytes(512))
+    with pytest.raises(DataError, match="no proper end"):
+        list(read_shard(copy))
+
+
+def test_a_renamed_shard_is_refused(copy):
+    other = copy.rename(copy.with_name(shard_name(4)))
+    with pytest.raises(DataError, match="says it is frame 0 of sequence 3"):
+        list(read_shard(other))
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    with pytest.raises(DataError, match="No such file"):
+        list(read_shard(tmp_path / shard_name(0)))
+
+
+# ---- hostile archives ----------------------------------------------------------------------------
+
+
+def hostile(kind: str) -> bytes:
+    """A tar that holds something which a careless reader would follow."""
+    data = b"x"
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        info = tarfile.TarInfo("000000.image.png")
+        info.size = len(data)
+        match kind:
+            case "parent" | "absolute" | "drive" | "case" | "device_name":
+                names = {
+                    "parent": "../000000.image.png",
+                    "absolute": "/etc/passwd",
+                    "drive": "C:\\x",
+                    "case": "000000.IMAGE.png",
+                    "device_name": "CON",
+                }
+                info.name = names[kind]
+            case "symlink" | "hardlink" | "device" | "fifo" | "folder":
+                kinds = {
+                    "symlink": tarfile.SYMTYPE,
+                    "hardlink": tarfile.LNKTYPE,
+                    "device": tarfile.CHRTYPE,
+                    "fifo": tarfile.FIFOTYPE,
+                    "folder": tarfile.DIRTYPE,
+                }
+                info.type, info.linkname, info.size = kinds[kind], "/etc/passwd", 0
+        archive.addfile(info, io.BytesIO(data[: info.size]))
+        if kind == "twice":
+            archive.addfile(info, io.BytesIO(data))
+    return file.getvalue()
+
+
+HOSTILE = "parent absolute drive case device_name symlink hardlink device fifo folder twice"
+
+
+@pytest.mark.parametrize("kind", HOSTILE.split(" "))
+def test_hostile_archives_are_refused_and_nothing_is_written(tmp_path, kind):
+    path = tmp_path / shard_name(0)
+    path.write_bytes(hostile(kind))
+    with pytest.raises(DataError, match="must have the file 00000"):
+        list(read_shard(path))
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_header_that_claims_terabytes_is_refused_without_memory(tmp_path):
+    info = tarfile.TarInfo("000000.image.png")
+    info.size = 8**11 - 1
+    path = tmp_path / shard_name(0)
+    path.write_bytes(info.tobuf(tarfile.USTAR_FORMAT) + bytes(5000))
+    with pytest.raises(DataError, match=r"cut inside 000000\.image\.png"):
+        list(read_shard(path))
+
+
+def test_no_bytes_whatever_raise_anything_else(tmp_path):
+    rng = np.random.default_rng(2)
+    path = tmp_path / shard_name(0)
+    for length in (0, 1, 512, 1024, 3000):
+        for _ in range(20):
+            path.write_bytes(rng.bytes(length))
+            with pytest.raises(DataError):
+                list(read_shard(path))
