@@ -37,6 +37,7 @@ dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run 
 mi: Any = mitsuba
 
 _INSTANCE_SHIFT = 8
+_ALIGNMENT = 64  # bytes
 
 #: Side of the tiles in which the lanes take the pixels, px.
 TILE = 4
@@ -48,6 +49,19 @@ class LensOps:
     sqrt = staticmethod(dr.sqrt)
     atan2 = staticmethod(dr.atan2)
     where = staticmethod(dr.select)
+
+
+def aligned(array: np.ndarray) -> np.ndarray:
+    """Copy numbers to one row that starts on a 64-byte border.
+
+    Dr.Jit uses NumPy's memory as it lies, and how it lies becomes part of the kernel: unaligned
+    arrays would mean another compilation for every scene.
+    """
+    room = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
+    start = -room.ctypes.data % _ALIGNMENT
+    row = room[start : start + array.nbytes].view(array.dtype)
+    row[:] = array.ravel()
+    return row
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,28 +79,33 @@ def upload_mesh(surface: Surface, centre: np.ndarray) -> MeshBuffers:
     positions = (surface.vertices_mm.astype(np.float64) - centre).astype(np.float32)
     mesh = mi.Mesh("surface", len(positions), len(surface.faces))
     values = mi.traverse(mesh)
-    values["vertex_positions"] = mi.Float(positions.ravel())
-    values["faces"] = mi.UInt32(surface.faces.astype(np.uint32).ravel())
+    values["vertex_positions"] = mi.Float(aligned(positions))
+    values["faces"] = mi.UInt32(aligned(surface.faces.astype(np.uint32)))
     values.update()
     meaning = surface.face_label + surface.face_instance.astype(np.uint32) * 2**_INSTANCE_SHIFT
-    corners = positions[surface.faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-30)
     nothing = np.zeros((len(positions), 1), np.float32)
     vertices = np.hstack([surface.normals, nothing, surface.tint, nothing])
     buffers = MeshBuffers(
         scene=mi.load_dict({"type": "scene", "surface": mesh}),
-        faces=mi.UInt32(np.column_stack([surface.faces, meaning]).astype(np.uint32).ravel()),
-        face_normals=mi.Float(np.pad(across, ((0, 0), (0, 1))).ravel()),
-        vertices=mi.Float(vertices.ravel()),
+        faces=mi.UInt32(aligned(np.column_stack([surface.faces, meaning]).astype(np.uint32))),
+        face_normals=mi.Float(aligned(_facets(positions, surface.faces))),
+        vertices=mi.Float(aligned(vertices)),
     )
     dr.eval(buffers.faces, buffers.face_normals, buffers.vertices)
     return buffers
 
 
+def _facets(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Geometric normal of each face, padded to four numbers."""
+    corners = positions[faces]
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-30)
+    return np.pad(across, ((0, 0), (0, 1)))
+
+
 def upload_texture(texture: pattern.TissueTexture) -> Any:
     """Put the pyramid on the device: two whole numbers of four bytes per texel."""
-    words = mi.UInt32(texture.packed().view(np.uint32))
+    words = mi.UInt32(aligned(texture.packed().view(np.uint32)))
     dr.eval(words)
     return words
 
@@ -109,10 +128,10 @@ def upload_lens(camera: Camera) -> LensBuffers:
     filled = np.where(known[:, None], rays, (0.0, 0.0, 1.0)).astype(np.float32)
     centres = pixel_centres(camera.width, camera.height).reshape(-1, 2)[order].astype(np.float32)
     buffers = LensBuffers(
-        rays=mi.Vector3f(*(mi.Float(column) for column in np.ascontiguousarray(filled.T))),
-        field=mi.Bool(known),
-        centres=mi.Vector2f(*(mi.Float(column) for column in np.ascontiguousarray(centres.T))),
-        pixels=mi.UInt32(order.astype(np.uint32)),
+        rays=mi.Vector3f(*(mi.Float(aligned(column)) for column in filled.T)),
+        field=mi.Bool(aligned(known)),
+        centres=mi.Vector2f(*(mi.Float(aligned(column)) for column in centres.T)),
+        pixels=mi.UInt32(aligned(order.astype(np.uint32))),
     )
     dr.eval(buffers.rays, buffers.field, buffers.centres, buffers.pixels)
     return buffers
