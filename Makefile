@@ -45,7 +45,7 @@ bench: $(VENV)/.stamp-bench  ## every figure that the README quotes, one JSON ob
 
 # Open3D only serves as the opponent in a comparison; where it cannot be had, that part is left out.
 $(VENV)/.stamp-bench: $(VENV)/.stamp
-	@$(BIN)/python -m pip install --quiet -c constraints.txt --group bench \
+	@$(BIN)/python -m pip install -qq -c constraints.txt --group bench \
 	  || echo "Open3D could not be installed: the comparison with it is left out." >&2
 	@touch $@
 

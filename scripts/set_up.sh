@@ -25,7 +25,7 @@ if ! [ -x "$venv/bin/python" ]; then
   "$python" -m venv "$venv"
 fi
 
-pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check "$@"; }
+pip() { "$venv/bin/python" -m pip -qq --disable-pip-version-check "$@"; }
 echo "Installing into $venv (about 2 GB, a minute or two) ..." >&2
 pip install --upgrade "pip>=25.3" -c constraints.txt
 # Torch first and by its exact number, so that the build the machine's index offers is the one kept.
