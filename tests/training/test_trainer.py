@@ -91,7 +91,11 @@ def _kill_when(folder: Path, step: int) -> None:
     """Train in another process and kill it as it begins a step."""
     command = [sys.executable, "-m", "training.toys", str(folder), "0.02"]
     paths = [Path(toys.__file__).parents[1], Path(__file__).parents[2] / "src"]
-    environment = {"PYTHONPATH": ":".join(map(str, paths)), "PATH": "/usr/bin:/bin"}
+    environment = {
+        "PYTHONPATH": ":".join(map(str, paths)),
+        "PATH": "/usr/bin:/bin",
+        "OMP_NUM_THREADS": "1",
+    }
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         for line in process.stdout:
             if int(line) >= step:
