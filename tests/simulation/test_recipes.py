@@ -30,6 +30,6 @@ def test_a_recipe_may_be_a_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("simulator: colon\nframes: 3\n")
     assert load_recipe(str(path), {}).frames == 3
+    path.write_text("framse: 3\n")
     with pytest.raises(SettingsError, match="did you mean 'frames'"):
-        path.write_text("framse: 3\n")
         load_recipe(str(path), {})

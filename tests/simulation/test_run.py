@@ -11,13 +11,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from simulation.small import SMALL, small_simulation
 
 from endoforge.errors import EndoforgeError, SettingsError, StorageError
 from endoforge.frames.check import check_dataset
 from endoforge.frames.dataset import Dataset
 from endoforge.simulation import workers as workers_module
 from endoforge.simulation.run import simulate_colon
+from simulation.small import SMALL, small_simulation
 
 COMMAND = [sys.executable, "-m", "endoforge", "simulate", "colon"]
 
