@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from evaluation.report_payloads import PAYLOADS
-from evaluation.samples import small_dataset, write_run
 
 from endoforge.evaluation.report.write import write_report
+from evaluation.report_payloads import PAYLOADS
+from evaluation.samples import small_dataset, write_run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 FLAGS = (

@@ -8,6 +8,7 @@ outside the content have no depth, and a picture without structure has none at a
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol, runtime_checkable
 
@@ -18,12 +19,12 @@ from endoforge.depth.predictor import DepthPredictor
 from endoforge.errors import DataError
 from endoforge.frames.storage import write_atomically
 from endoforge.serving.media import Media, Picture, Problem, open_media
-from endoforge.serving.panels import Caption, Layout, side_by_side
+from endoforge.serving.panels import Layout
 from endoforge.serving.records import FrameRecord, RunRecord, model_facts, prepare_folder
-from endoforge.serving.results import Lens, Results, write_frame
+from endoforge.serving.results import Estimated, Lens, Results, write_frame
 from endoforge.serving.settings import RunSettings
 from endoforge.serving.trust import ContentMask, content_mask, reasons_not_to_trust
-from endoforge.serving.video import VideoWriter, writing_video
+from endoforge.serving.video import writing_video
 
 Progress = Callable[[int, int], None]
 
@@ -146,17 +147,16 @@ class _Run:
         if first is None:
             reasons = "; ".join(problem.reason for problem in self.problems[:3])
             raise DataError(f"no picture of {self.media.path} can be used: {reasons or 'no frame'}")
-        if film is None:
-            self._one(first, None, None)
-            return
         height, width = first.image.shape[:2]
         layout = Layout.fitting(width, height, self.results.settings.panel_px)
+        mask = ContentMask() if self.media.kind == "video" else None
+        if film is None:
+            self._one(first, mask, layout)
+            return
         size = (layout.canvas_width, layout.canvas_height)
         with writing_video(film, *size, self.media.frames_per_second) as writer:
-            mask = ContentMask() if self.media.kind == "video" else None
-            self._one(first, mask, (writer, layout))
-            for picture in pictures:
-                self._one(picture, mask, (writer, layout))
+            for picture in chain([first], pictures):
+                writer.add(self._one(picture, mask, layout), picture.time_s)
 
     def _pictures(self) -> Iterator[Picture]:
         for item in self.media.read(self.results.settings.limit):
@@ -166,19 +166,17 @@ class _Run:
                 yield item
 
     def _one(
-        self, picture: Picture, mask: ContentMask | None, film: tuple[VideoWriter, Layout] | None
-    ) -> None:
+        self, picture: Picture, mask: ContentMask | None, layout: Layout
+    ) -> UInt8[np.ndarray, "canvas_height canvas_width 3"]:
+        """Estimate, draw and write one picture; returns the drawing."""
         content = mask.update(picture.image) if mask else content_mask(picture.image)
-        depth_mm, reasons = estimate(self.predictor, picture.image, content)
-        self.frames.append(write_frame(self.results, len(self.frames), picture, depth_mm, reasons))
-        if film is not None:
-            writer, layout = film
-            caption = Caption(f"{picture.name}   {picture.time_s:.2f} s", "; ".join(reasons))
-            canvas = side_by_side(picture.image, depth_mm, self.results.scale, layout, caption)
-            writer.add(canvas, picture.time_s)
+        estimated = Estimated(picture, *estimate(self.predictor, picture.image, content))
+        drawing = estimated.drawn(self.results.scale, layout)
+        number = len(self.frames)
+        self.frames.append(write_frame(self.results, number, estimated, layout, drawing))
         if self.progress is not None:
-            done = len(self.frames)
-            self.progress(done, max(done, self.results.expected or done))
+            self.progress(number + 1, max(number + 1, self.results.expected or 0))
+        return drawing
 
     def report(self, seconds: float) -> RunReport:
         refused = sum(problem.refused for problem in self.problems)

@@ -97,31 +97,60 @@ class Results:
         return index % max(1, math.ceil(expected / most)) == 0
 
 
+@dataclass(frozen=True, eq=False)
+class Estimated:
+    """One picture with its depth.
+
+    Attributes:
+        picture: The input.
+        depth_mm: z in the camera frame, mm; NaN where nothing is known.
+        reasons: Why the picture is not trusted; empty when it is.
+    """
+
+    picture: Picture
+    depth_mm: Float32[np.ndarray, "height width"]
+    reasons: tuple[str, ...]
+
+    def drawn(
+        self, scale: Scale, layout: Layout
+    ) -> UInt8[np.ndarray, "canvas_height canvas_width 3"]:
+        """The input beside its depth."""
+        caption = Caption(
+            f"{self.picture.name}   {self.picture.time_s:.2f} s", "; ".join(self.reasons)
+        )
+        return side_by_side(self.picture.image, self.depth_mm, scale, layout, caption)
+
+
 def write_frame(
     results: Results,
     index: int,
-    picture: Picture,
-    depth_mm: Float32[np.ndarray, "height width"],
-    reasons: tuple[str, ...],
+    estimated: Estimated,
+    layout: Layout,
+    drawing: UInt8[np.ndarray, "canvas_height canvas_width 3"],
 ) -> FrameRecord:
     """Write what is wanted of one picture and return its line of the manifest.
+
+    Args:
+        results: Where to, and how many of each.
+        index: Number of the frame within the run.
+        estimated: The picture with its depth.
+        layout: Of the drawing.
+        drawing: The input beside its depth.
 
     Raises:
         StorageError: The disk is full or the folder cannot be written.
         CameraError: The camera file does not fit the picture.
     """
     out, settings = results.out, results.settings
+    picture, depth_mm = estimated.picture, estimated.depth_mm
+    height, width = depth_mm.shape
     depth_file = f"depth/{picture.name}.png"
     write_atomically(out / depth_file, _encode(depth_mm, picture.name))
     still_file = cloud_file = None
-    height, width = depth_mm.shape
-    layout = Layout.fitting(width, height, settings.panel_px)
     if results.wants(index, settings.stills):
         still_file = f"side_by_side/{picture.name}.png"
-        write_atomically(
-            out / still_file, encode_png(_still(results, layout, picture, depth_mm, reasons))
-        )
-    if not reasons and results.wants(index, settings.point_clouds):
+        write_atomically(out / still_file, encode_png(drawing))
+    if not estimated.reasons and results.wants(index, settings.point_clouds):
         cloud_file = f"points/{picture.name}.ply"
         camera = lens_for(results.lens, width, height)
         cloud = point_cloud(picture.image, depth_mm, camera, settings.points)
@@ -129,8 +158,8 @@ def write_frame(
     return FrameRecord(
         name=picture.name,
         time_s=round(picture.time_s, 4),
-        trusted=not reasons,
-        reasons=reasons,
+        trusted=not estimated.reasons,
+        reasons=estimated.reasons,
         depth=depth_file,
         side_by_side=still_file,
         panels=layout.boxes(width, height) if still_file else (),
@@ -149,21 +178,11 @@ def _encode(depth_mm: Float32[np.ndarray, "height width"], name: str) -> bytes:
     return encode_depth(fitting.astype(np.float32), DEPTH_SCALE_MM, name)
 
 
-def _still(
-    results: Results,
-    layout: Layout,
-    picture: Picture,
-    depth_mm: Float32[np.ndarray, "height width"],
-    reasons: tuple[str, ...],
-) -> UInt8[np.ndarray, "canvas_height canvas_width 3"]:
-    caption = Caption(picture.name, "; ".join(reasons))
-    return side_by_side(picture.image, depth_mm, results.scale, layout, caption)
-
-
 def _statistics(depth_mm: Float32[np.ndarray, "height width"]) -> dict[str, float | None]:
     """Near, middle and far depth, mm; None for each when nothing is known."""
     known = depth_mm[np.isfinite(depth_mm)]
-    percentiles = {"p5": 5, "median": 50, "p95": 95}
+    names = ("p5", "median", "p95")
     if known.size == 0:
-        return dict.fromkeys(percentiles)
-    return {name: round(float(np.percentile(known, p)), 3) for name, p in percentiles.items()}
+        return dict.fromkeys(names)
+    found = np.percentile(known, (5, 50, 95))
+    return {name: round(float(value), 3) for name, value in zip(names, found, strict=True)}

@@ -76,7 +76,8 @@ def line_chart(chart: Chart, series: Sequence[Series]) -> Markup:
     xs = [v for s in series for v in s.x]
     ys = [v for s in series for v in s.y]
     x = Axis.around(xs, _LEFT, chart.width - _RIGHT, chart.log_x)
-    y = Axis.around(ys, chart.height - _BOTTOM, _TOP, chart.log_y)
+    near_zero = not chart.log_y and min(ys, default=1) > 0 and min(ys) < 0.5 * max(ys)
+    y = Axis.around(ys + [0.0] * near_zero, chart.height - _BOTTOM, _TOP, chart.log_y)
     curves = []
     for s in sorted(series, key=lambda s: not s.faint):
         stride = max(1, len(s.x) // _MOST_POINTS)

@@ -56,14 +56,20 @@ class Sheet:
     unknown: str
 
 
-def contact_sheet(dataset: Dataset, frames: int) -> Sheet:
-    """Show frames spread evenly over the data set.
+def contact_sheet(dataset: Dataset, frames: int, with_objects: Sequence[int] = ()) -> Sheet:
+    """Show frames spread evenly over the data set, and then some that show objects.
+
+    Args:
+        dataset: The data set.
+        frames: How many spread evenly.
+        with_objects: Numbers of further frames.
 
     Raises:
         DataError: A shard is damaged.
     """
     places = np.linspace(0, len(dataset) - 1, min(frames, len(dataset)) + 2)[1:-1]
-    chosen = [dataset.frame(int(index)) for index in np.unique(places.round().astype(int))]
+    numbers = list(dict.fromkeys([*places.round().astype(int).tolist(), *with_objects]))
+    chosen = [dataset.frame(number) for number in numbers]
     largest = _largest_flow(chosen)
     labels = dataset.manifest.labels
     present = sorted({int(index) for frame in chosen for index in np.unique(frame.label)})

@@ -22,7 +22,8 @@ from endoforge.geometry.cameras import camera_from_dict
 from endoforge.geometry.depth import points_from_depth
 from endoforge.geometry.poses import invert_pose
 
-_SHEET_FRAMES = 6
+_SHEET_FRAMES = 4
+_OBJECT_FRAMES = 3
 _STATISTICS_FRAMES = 120
 _PATHS = 2
 _WALL_FRAMES = 24
@@ -53,13 +54,15 @@ def dataset_page(path: Path) -> str:
 def _page(dataset: Dataset, path: Path) -> str:
     statistics = LabelStatistics.of(dataset, _STATISTICS_FRAMES)
     manifest = dataset.manifest
+    sheet = contact_sheet(dataset, _SHEET_FRAMES, statistics.showing_objects[:_OBJECT_FRAMES])
     return render(
         "dataset.html.j2",
         {
             "title": manifest.name,
             "kind": "Data set",
             "facts": _facts(dataset, path),
-            "sheet": contact_sheet(dataset, _SHEET_FRAMES),
+            "sheet": sheet,
+            "spread": _SHEET_FRAMES,
             "statistics": statistics,
             "charts": _charts(statistics),
             "classes": _class_chart(statistics, dataset),
@@ -138,7 +141,8 @@ def _class_chart(statistics: LabelStatistics, dataset: Dataset) -> Markup:
     for index, share in statistics.class_shares():
         name = dataset.manifest.labels.get(index, "ignore" if index == 255 else f"class {index}")
         seen = statistics.class_frames.get(index, 0) / statistics.frames
-        text = f"{share:.2%}, in {seen:.0%} of frames"
+        shown = f"{share:.2%}" if share >= 5e-5 else "under 0.01%"
+        text = f"{shown}, in {seen:.0%} of frames"
         items.append(ShareBar(name, share, text, hex_colour(index)))
     return bars("Share of pixels of each class", items)
 

@@ -95,7 +95,7 @@ def _plot(path: Path3D, axes: np.ndarray, scale: float, title: str) -> Markup:
     wall = place(path.wall_mm[::stride])
     dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in wall)
     centres = place(path.positions_mm)
-    tips = place(path.positions_mm + path.views * (9 / scale))
+    tips = place(path.positions_mm + path.views * (20 / scale))
     children = [
         element("path", {"d": dots, "class": "wall"}),
         *_looks(centres, tips),

@@ -54,7 +54,7 @@ def bar_of(scale: Scale, name: str) -> Markup:
     pieces = [
         element(
             "rect",
-            {"x": 8 + width * k / steps, "y": 2, "width": width / steps + 0.4, "height": 12,
+            {"x": 8 + width * k / steps, "y": 2, "width": width / steps * 1.6, "height": 12,
              "fill": "#{:02x}{:02x}{:02x}".format(*colour)},
         )
         for k, colour in enumerate(colours)

@@ -25,6 +25,7 @@ class LabelStatistics:
         valid: Share of pixels with depth.
         occluded: Share of valid points that are hidden in the next frame.
         objects: Different objects seen (sequence and number).
+        showing_objects: Frames that show the most of an object, at most one for each sequence.
         median_mm: Middle of the depth histogram, mm.
         depth_counts: Pixels by depth.
         angle_counts: Pixels by angle between normal and ray.
@@ -39,6 +40,7 @@ class LabelStatistics:
     valid: float
     occluded: float
     objects: int
+    showing_objects: tuple[int, ...]
     median_mm: float
     depth_counts: Float64[np.ndarray, " depths"]
     angle_counts: Float64[np.ndarray, " angles"]
@@ -62,7 +64,7 @@ class LabelStatistics:
         chosen = np.unique(np.linspace(0, len(dataset) - 1, count).round().astype(int))
         sums = _Sums()
         for index in chosen:
-            sums.add(dataset.frame(int(index)))
+            sums.add(dataset.frame(int(index)), int(index))
         return sums.result(len(chosen), len(dataset))
 
     def class_shares(self) -> list[tuple[int, float]]:
@@ -94,8 +96,9 @@ class _Sums:
         self.class_frames: dict[int, int] = {}
         self.pixels = self.valid = self.occluded = 0
         self.objects: set[tuple[int, int]] = set()
+        self.most_object: dict[int, tuple[int, int]] = {}  # sequence → pixels, frame
 
-    def add(self, frame: Frame) -> None:
+    def add(self, frame: Frame, number: int) -> None:
         valid = frame.valid
         self.pixels += valid.size
         self.valid += int(valid.sum())
@@ -109,6 +112,8 @@ class _Sums:
         for index in np.flatnonzero(counts):
             self.class_frames[int(index)] = self.class_frames.get(int(index), 0) + 1
         self.objects |= {(frame.sequence, int(n)) for n in np.unique(frame.instance) if n}
+        shown = (int((frame.instance > 0).sum()), number)
+        self.most_object[frame.sequence] = max(shown, self.most_object.get(frame.sequence, (0, 0)))
 
     def _add_depth(self, frame: Frame) -> None:
         valid = frame.valid
@@ -123,12 +128,14 @@ class _Sums:
     def result(self, frames: int, of_frames: int) -> LabelStatistics:
         cumulative = np.cumsum(self.depth)
         middle = int(np.searchsorted(cumulative, cumulative[-1] / 2))
+        ranked = sorted(self.most_object.values(), reverse=True)
         return LabelStatistics(
             frames=frames,
             of_frames=of_frames,
             valid=self.valid / max(self.pixels, 1),
             occluded=self.occluded / max(self.valid, 1),
             objects=len(self.objects),
+            showing_objects=tuple(number for pixels, number in ranked if pixels),
             median_mm=float(np.sqrt(_DEPTH_EDGES[middle] * _DEPTH_EDGES[middle + 1])),
             depth_counts=self.depth,
             angle_counts=self.angle,
