@@ -76,9 +76,8 @@ def returns_a_set(path: Path) -> dict:
 
 
 def spawns_a_survivor(path: Path) -> dict:
-    if os.fork() == 0:
-        time.sleep(60)
-        os._exit(0)
-    path.with_suffix(".pid").write_text("")
+    child = os.fork()
+    if child > 0:
+        path.with_suffix(".pid").write_text(str(child))
     time.sleep(60)
     return {}
