@@ -259,7 +259,7 @@ def _progress(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int]
         yield update
 
 
-def _version(show: bool) -> None:
+def _version(show: bool | None) -> None:
     if show:
         from importlib.metadata import version
 
@@ -272,8 +272,9 @@ def _root(
     debug: Annotated[bool, typer.Option("--debug", help="Show the trace of an error.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
     show_version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print version.")
-    ] = False,
+        bool | None,
+        typer.Option("--version", callback=_version, is_eager=True, help="Print version."),
+    ] = None,
 ) -> None:
     logging.basicConfig(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"

@@ -54,7 +54,7 @@ def run_demo(out: Path, say: Say) -> dict[str, str | float]:
     )
     say(result.table())
     say("4/5 run: depth and point clouds of the unseen colon's pictures")
-    pictures = _pictures(test_set, out / "pictures", every=6)
+    pictures = pictures_of(test_set, out / "pictures", every=6)
     verbs.run(run_folder, pictures, out=run_folder / "frames")
     say("5/5 view: one page about the data and one about the run")
     verbs.view(test_set)
@@ -66,7 +66,7 @@ def run_demo(out: Path, say: Say) -> dict[str, str | float]:
     }
 
 
-def _pictures(dataset: Path, folder: Path, every: int) -> Path:
+def pictures_of(dataset: Path, folder: Path, every: int) -> Path:
     """Write every n-th picture of a data set as a file of its own."""
     from endoforge.frames.dataset import Dataset
     from endoforge.frames.png import encode_png
