@@ -4,9 +4,14 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+import torch
 
+from endoforge.depth.baselines import ConstantPredictor, MeanMapPredictor
+from endoforge.depth.model_file import DepthModel, save_model
+from endoforge.depth.networks.build import build_depth_network
+from endoforge.depth.settings import UNetSettings
 from endoforge.errors import DataError, SettingsError
-from endoforge.evaluation.depth import evaluate_depth
+from endoforge.evaluation.depth import evaluate_depth, evaluate_model
 from endoforge.evaluation.settings import DepthProtocol
 from endoforge.frames.dataset import Dataset
 from endoforge.frames.png import decode_png
@@ -112,6 +117,36 @@ def test_a_protocol_that_leaves_no_pixel_is_refused(dataset):
         )
     with pytest.raises(SettingsError, match="300"):
         validate(DepthProtocol, {"min_depth_mm": 300})
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    """A network without training, sealed as a model."""
+    torch.manual_seed(0)
+    network = build_depth_network(UNetSettings(widths=(8, 8), blocks=(0, 1)))
+    mean_map = MeanMapPredictor(np.full((48, 64), 20.0, np.float32))
+    model = DepthModel(network.eval(), (64, 48), ConstantPredictor(25.0), mean_map, {})
+    folder = tmp_path_factory.mktemp("model") / "model"
+    save_model(folder, model)
+    return folder
+
+
+def test_a_model_is_measured_beside_the_baselines_of_its_own_training(dataset, model_folder):
+    result = evaluate_model(str(model_folder), dataset, DepthProtocol(limit=2))
+    assert [p.name for p in result.predictors] == ["model", "constant", "mean_map"]
+    alone = evaluate_depth({"model": Constant(25.0)}, dataset, DepthProtocol(limit=2))
+    assert result.score("rmse", "none", "constant") == alone.score("rmse", "none")
+
+
+def test_baselines_can_be_fitted_on_another_data_set(dataset, model_folder):
+    result = evaluate_model(
+        str(model_folder), dataset, DepthProtocol(limit=2), baselines_from=dataset
+    )
+    given = evaluate_model(str(model_folder), dataset, DepthProtocol(limit=2))
+    for baseline in ("constant", "mean_map"):
+        fitted = result.score("abs_rel", "none", baseline)
+        assert fitted < 0.3
+        assert fitted != given.score("abs_rel", "none", baseline)
 
 
 def test_a_changed_shard_stops_the_evaluation_and_is_named(tmp_path):

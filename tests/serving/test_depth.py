@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import json
 import os
+import resource
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -208,6 +210,33 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageError, match="file"):
         run_depth(MODEL, source, tmp_path / "file" / "out")
+
+
+def test_depth_beyond_the_farthest_stays_at_it(tmp_path):
+    class Far:
+        def predict(self, image):
+            return np.full(image.shape[:2], 480.0, np.float32)
+
+    run_depth(Far(), picture_folder(tmp_path / "in", 1) / "0.png", tmp_path / "out")
+    depth = decode_depth((tmp_path / "out" / "depth" / "0.png").read_bytes())
+    assert np.allclose(depth, 65535 * 0.005)
+
+
+def test_a_full_disk_leaves_no_half_result(tmp_path):
+    """A limit on the size of files stands for the full disk; the model's code is not needed."""
+    source = picture_folder(tmp_path / "in")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        with pytest.raises(StorageError, match="cannot write"):
+            run_depth(MODEL, source, tmp_path / "out")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert manifest_of(tmp_path / "out")["complete"] is False
+    assert not (tmp_path / "out" / "video.mp4").exists()
+    assert run_depth(MODEL, source, tmp_path / "out").frames == 3
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write into a read-only folder")

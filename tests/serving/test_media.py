@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import os
+
 import pytest
 from PIL import Image
 
@@ -57,6 +59,18 @@ def test_a_video_is_known_by_its_content_whatever_it_is_called(tmp_path):
     media = open_media(path)
     assert (media.kind, media.expected_frames) == ("video", 5)
     assert [item.name for item in media.read(2)] == ["000000", "000001"]
+
+
+def test_a_path_that_cannot_be_is_refused(tmp_path):
+    for name in ("x" * 5000, "a\0b"):
+        with pytest.raises(DataError, match="cannot read"):
+            open_media(tmp_path / name)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(DataError, match="neither a file nor a folder"):
+        open_media(tmp_path / "pipe.mp4")
 
 
 @pytest.mark.parametrize("name", ["missing.png", "missing", "missing.mp4"])

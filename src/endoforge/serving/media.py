@@ -4,6 +4,7 @@
 Nothing is skipped silently: what cannot be read comes out as a `Problem` in its place.
 """
 
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -101,12 +102,19 @@ def open_media(path: Path, folder_frames_per_second: float = 10.0) -> Media:
     Raises:
         DataError: It is missing, a folder without pictures, or neither picture nor video.
     """
-    if not path.exists():
-        raise DataError(f"there is no {path}; give a picture, a folder of pictures or a video")
-    if path.is_dir():
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise DataError(
+            f"there is no {path}; give a picture, a folder of pictures or a video"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"cannot read {path}: {reason}; check the path") from None
+    if stat.S_ISDIR(mode):
         files = _pictures_in(path)
         return Media(path, "folder", files, folder_frames_per_second, len(files))
-    if not path.is_file():
+    if not stat.S_ISREG(mode):
         raise DataError(f"{path} is neither a file nor a folder; give a picture or a video")
     if path.suffix.lower() not in PICTURE_SUFFIXES and container_of(path) is not None:
         facts = read_video_facts(path)

@@ -27,17 +27,23 @@ def write_report(path: Path, out: Path | None = None) -> Path:
         DataError: The folder is neither, or something in it is damaged.
         StorageError: The page cannot be written.
     """
+    try:
+        html = _page_about(path)
+    except PermissionError as error:
+        raise DataError(f"cannot read {error.filename}: {error.strerror}; check the path") from None
+    page = path / REPORT_FILE if out is None else out
+    write_atomically(page, html.encode("utf-8", errors="replace"))
+    return page.resolve()
+
+
+def _page_about(path: Path) -> str:
     if not path.is_dir():
         raise DataError(f"there is no folder {path}; give a data set or a run")
     if (path / MANIFEST).is_file():
-        html = dataset_page(path)
-    elif is_run(path):
-        html = run_page(path)
-    else:
-        raise DataError(
-            f"{path} holds neither a data set (dataset.json) nor a run (metrics.jsonl, "
-            "evaluation.json or a manifest.json of 'endoforge run'); check the path"
-        )
-    page = path / REPORT_FILE if out is None else out
-    write_atomically(page, html.encode("utf-8"))
-    return page.resolve()
+        return dataset_page(path)
+    if is_run(path):
+        return run_page(path)
+    raise DataError(
+        f"{path} holds neither a data set (dataset.json) nor a run (metrics.jsonl, "
+        "evaluation.json or a manifest.json of 'endoforge run'); check the path"
+    )
