@@ -74,13 +74,13 @@ class SurfaceRenderer:
         if len(scene.surface.faces) == 0:
             raise SceneError("the scene's surface has 0 triangles; build the anatomy again")
         self.variant = start(device)
-        from endoforge.render import kernel
+        from endoforge.render import buffers
 
         self.scene, self.camera = scene, camera
         self._centre = parameters.centre_of(scene.surface)
-        self._mesh = kernel.upload_mesh(scene.surface, self._centre)
-        self._words = kernel.upload_texture(tissue_texture(scene.tissue.texture_seed))
-        self._lens = kernel.upload_lens(camera)
+        self._mesh = buffers.upload_mesh(scene.surface, self._centre)
+        self._words = buffers.upload_texture(tissue_texture(scene.tissue.texture_seed))
+        self._lens = buffers.upload_lens(camera)
         self._constant = {
             **parameters.lens_numbers(camera),
             **parameters.tissue_numbers(scene.tissue),
