@@ -80,7 +80,7 @@ def test_a_stopped_and_resumed_run_equals_an_unbroken_one_bit_by_bit(tmp_path, s
 
 def test_killed_again_and_again_a_run_still_equals_an_unbroken_one(tmp_path):
     run(tmp_path / "whole")
-    for kill_at in (4, 17, 33):
+    for kill_at in (8, 27):
         _kill_when(tmp_path / "killed", kill_at)
     run(tmp_path / "killed")
     assert same_as(tmp_path / "killed", tmp_path / "whole")
@@ -108,7 +108,9 @@ def test_a_resumed_run_says_so(tmp_path):
     with pytest.raises(StoppedError):
         run(tmp_path, stop_at(25))
     run(tmp_path)
-    assert json.loads((tmp_path / "manifest.json").read_text())["resumed_at"] == [20]
+    assert json.loads((tmp_path / "manifest.json").read_text())["resumed"] == [
+        {"step": 20, "changed": {}}
+    ]
 
 
 def test_beginning_anew_forgets_the_old_run(tmp_path):
@@ -128,6 +130,8 @@ def test_a_finished_run_stays_as_it_is(tmp_path):
 def test_more_steps_may_be_asked_for_but_not_another_rate(tmp_path):
     run(tmp_path)
     run(tmp_path, settings=toy_settings(steps=45, report_every=9))
+    resumed = json.loads((tmp_path / "manifest.json").read_text())["resumed"]
+    assert resumed == [{"step": 40, "changed": {"steps": [40, 45], "report_every": [5, 9]}}]
     with pytest.raises(CheckpointError, match="learning_rate"):
         run(tmp_path, settings=toy_settings(learning_rate=5e-3))
 

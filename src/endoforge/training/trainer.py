@@ -197,6 +197,9 @@ class _Run:
         trainer = self.training.settings.model_dump(mode="json", include=fields)
         return {**trainer, **self.training.fingerprint}
 
+    def _free_settings(self) -> dict[str, Any]:
+        return self.training.settings.model_dump(mode="json", include=set(MAY_CHANGE))
+
     # ---- start and checkpoint ----
 
     def start_anew(self) -> None:
@@ -215,7 +218,11 @@ class _Run:
         self.wall_before_s, self.began_s = content["wall_s"], time.monotonic()
         self.window, self.latest = content["window"], content["latest"]
         self.record.go_back_to(self.step)
-        self.record.note({"resumed_at": [*self.record.manifest.get("resumed_at", []), self.step]})
+        free = self._free_settings()
+        before = content.get("free_settings", free)
+        changed = {k: [before.get(k), v] for k, v in free.items() if before.get(k) != v}
+        event = {"step": self.step, "changed": changed}
+        self.record.note({"resumed": [*self.record.manifest.get("resumed", []), event]})
 
     def weights_are_finite(self) -> bool:
         networks = [player.networks for player in self.training.task.players.values()]
@@ -225,6 +232,7 @@ class _Run:
     def save(self) -> None:
         content = {
             "fingerprint": self._fingerprint(),
+            "free_settings": self._free_settings(),
             "skipped": self.skipped,
             "skipped_in_a_row": self.skipped_in_a_row,
             "rollbacks": self.rollbacks,
