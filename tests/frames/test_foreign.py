@@ -104,7 +104,11 @@ def test_children_of_the_child_end_with_it(file):
             parse_in_child(parsers.spawns_a_survivor, file, replace(TIGHT, wall_s=wall_s))
         if file.with_suffix(".pid").exists():
             break
-    assert not _is_alive(int(file.with_suffix(".pid").read_text()))
+    pid = int(file.with_suffix(".pid").read_text())
+    until = time.monotonic() + 20
+    while _is_alive(pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not _is_alive(pid)
 
 
 def _is_alive(pid: int) -> bool:

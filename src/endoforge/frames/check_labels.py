@@ -115,16 +115,16 @@ def _label_faults(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
 
 
 def _normal_faults(frame: Frame) -> Iterator[Fault]:
-    normal = frame.normal_camera[frame.valid]
-    if np.isnan(normal).any():
-        yield Fault("normal", f"{np.isnan(normal[:, 0]).sum()} valid pixels have no normal")
+    length = np.sqrt(_dot(frame.normal_camera, frame.normal_camera))[frame.valid]
+    unknown = np.isnan(length)
+    if unknown.any():
+        yield Fault("normal", f"{unknown.sum()} valid pixels have no normal")
         return
-    length = np.linalg.norm(normal, axis=-1)
     worst = float(length[np.abs(length - 1).argmax()])
     if abs(worst - 1) > 2e-3:
         yield Fault("normal", f"a normal has the length {worst:.3f} instead of 1")
         return
-    away = (normal * frame.camera.rays()[frame.valid]).sum(axis=-1) > 0.2
+    away = _dot(frame.normal_camera, frame.camera.rays().astype(np.float32))[frame.valid] > 0.2
     if away.mean() > 0.02:
         yield Fault(
             "normal", f"{100 * away.mean():.0f} % of the normals point away from the camera"
@@ -219,9 +219,15 @@ def _sampled(
     return np.where(np.abs(value - near) < 0.05 * near, value, np.nan)
 
 
+def _dot(
+    first: Float[np.ndarray, "height width 3"], second: Float[np.ndarray, "height width 3"]
+) -> Float[np.ndarray, "height width"]:
+    return np.asarray(np.einsum("hwc,hwc->hw", first, second))
+
+
 def _median_angle_deg(
     first: Float[np.ndarray, "height width 3"], second: Float[np.ndarray, "height width 3"]
 ) -> float:
-    cosine = (first * second).sum(axis=-1)
+    cosine = _dot(first, second)
     known = cosine[np.isfinite(cosine)]
     return float(np.degrees(np.arccos(np.clip(np.median(known), -1, 1)))) if known.size else np.nan
