@@ -158,10 +158,7 @@ def _evaluation(folder: Path, values: Mapping[str, Any]) -> EvaluationView:
     names = tuple(_shown(p["name"]) for p in predictors)
     return EvaluationView(
         title=f"{values['model']} on {dataset['name']} ({dataset['folder']})",
-        sentence=(
-            f"{values['frames']:,} frames of {dataset['sequences']:,} sequences, "
-            f"{values['pixels'] / 1e6:.1f} million pixels: {values['protocol_sentence']}."
-        ),
+        sentence=_sentence(values),
         headlines=_headlines(predictors),
         columns=tuple((name, unit, more) for _, name, unit, more in _FIGURES),
         groups=tuple(
@@ -173,6 +170,14 @@ def _evaluation(folder: Path, values: Mapping[str, Any]) -> EvaluationView:
         panels=tuple(_PANELS.values()),
         error_maps=tuple(_error_row(folder, record) for record in values["error_maps"]),
         details=tuple(rows_of({"data set": dataset, "protocol": values["protocol"]})),
+    )
+
+
+def _sentence(values: Mapping[str, Any]) -> str:
+    sequences = len(values["predictors"][0]["by_sequence"])
+    return (
+        f"{values['frames']:,} frames of {sequences:,} sequence{'' if sequences == 1 else 's'}, "
+        f"{values['pixels'] / 1e6:.1f} million pixels: {values['protocol_sentence']}."
     )
 
 
