@@ -72,11 +72,7 @@ def smooth(
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / width) ** 2)
     kernel /= kernel.sum()
     rows = np.asarray(values, dtype=np.float64).reshape(len(values), -1)
-    edge = min(reach, len(rows) - 1)
-    head = 2 * rows[0] - rows[edge:0:-1]
-    tail = 2 * rows[-1] - rows[-2 : -edge - 2 : -1]
-    padded = np.concatenate([head, rows, tail])
-    padded = np.pad(padded, ((reach - edge, reach - edge), (0, 0)), mode="edge")
+    padded = np.pad(rows, ((reach, reach), (0, 0)), mode="reflect", reflect_type="odd")
     columns = [np.convolve(padded[:, k], kernel, "valid") for k in range(rows.shape[1])]
     return np.stack(columns, axis=1).reshape(np.shape(values))
 

@@ -117,11 +117,9 @@ def parse_ply(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} has no end of header in its first 100,000 bytes; export it again")
     try:
         form, elements = _ply_header(content[: end.start()].decode("ascii"))
+        _check_columns(elements)
     except (ValueError, KeyError, IndexError) as error:
         raise DataError(f"{path} has a PLY header that cannot be read ({error!r})") from None
-    names = [name for name, _, _ in elements]
-    if names[:2] != ["vertex", "face"] or len(elements[1][2]) != 1:
-        raise DataError(f"{path} lists {names}; expected vertices, then faces with only a list")
     _check_count(path, max(elements[0][1], elements[1][1]))
     body = content[end.end() :]
     if form == "ascii":
@@ -147,17 +145,25 @@ def _ply_header(text: str) -> tuple[str, list[_Element]]:
     return form, elements
 
 
+def _check_columns(elements: list[_Element]) -> None:
+    """Raise a ValueError unless there are vertices with x, y, z, then faces with only a list."""
+    names = [name for name, _, _ in elements]
+    if names[:2] != ["vertex", "face"] or len(elements[1][2]) != 1:
+        raise ValueError(f"it lists {names}; expected vertices, then faces with only a list")
+    columns = [name for kind, name in elements[0][2] if _PLY_TYPES[kind]]
+    word, count_kind, index_kind, _ = elements[1][2][0]
+    if len(set(columns)) != len(columns) or not {"x", "y", "z"} <= set(columns):
+        raise ValueError(f"vertices have {columns}; expected x, y and z once each")
+    if word != "list" or {_PLY_TYPES[count_kind][0], _PLY_TYPES[index_kind][0]} - {"i", "u"}:
+        raise ValueError(f"faces have {elements[1][2][0]}; expected a list of whole numbers")
+
+
 def _ply_binary(path: Path, body: bytes, elements: list[_Element], order: str) -> dict[str, Any]:
     (_, vertex_count, columns), (_, face_count, lists) = elements[:2]
-    try:
-        vertex = np.dtype([(name, order + _PLY_TYPES[kind]) for kind, name in columns])
-        _, count_kind, index_kind, _ = lists[0]
-        face = np.dtype([("n", order + _PLY_TYPES[count_kind]),
-                         ("i", order + _PLY_TYPES[index_kind], 3)])  # fmt: skip
-    except (KeyError, ValueError) as error:
-        raise DataError(
-            f"{path} has columns that cannot be read ({error}); export it again"
-        ) from None
+    _, count_kind, index_kind, _ = lists[0]
+    vertex = np.dtype([(name, order + _PLY_TYPES[kind]) for kind, name in columns])
+    counts, indices = order + _PLY_TYPES[count_kind], order + _PLY_TYPES[index_kind]
+    face = np.dtype([("n", counts), ("i", indices, 3)])
     needed = vertex_count * vertex.itemsize + face_count * face.itemsize
     if len(body) < needed:
         raise DataError(
@@ -185,10 +191,11 @@ def _ply_text(path: Path, body: bytes, elements: list[_Element]) -> dict[str, An
     if any(row[:1] != [b"3"] or len(row) != 4 for row in faces):
         raise DataError(f"{path} has faces that are no triangles; triangulate it first")
     axes = [[name for _, name in columns].index(axis) for axis in "xyz"]
-    index = _numbers(path, [row[1:] for row in faces])
-    return _checked(
-        path, _numbers(path, [[r[a] for a in axes] for r in points]), index.astype(np.int64)
-    )
+    try:
+        index = np.array([row[1:] for row in faces], dtype=object).astype(np.int64).reshape(-1, 3)
+    except (ValueError, OverflowError) as error:
+        raise DataError(f"{path} has a vertex index that is no number ({error})") from None
+    return _checked(path, _numbers(path, [[r[a] for a in axes] for r in points]), index)
 
 
 # ---- checks for all kinds -----------------------------------------------------------------------

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading a NIfTI mask strictly. `parse_nifti` runs in the limited child of `frames.foreign`."""
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from jaxtyping import Float64, UInt8
 from endoforge.errors import DataError
 from endoforge.frames.foreign import check_declared_size
 
-_MM_PER_UNIT = {"meter": 1000.0, "mm": 1.0, "micron": 0.001, "unknown": 1.0}
+_MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}  # unknown, metre, millimetre, micrometre
 _SMALLEST_MM, _LARGEST_MM = 0.05, 10.0
 _LARGEST_VOXELS = 1_500_000_000
 
@@ -35,7 +36,7 @@ def parse_nifti(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} has no readable NIfTI header ({reason}); get it again") from None
     shape = _shape(path, image)
     packed = path.name.lower().endswith(".gz")
-    declared = int(np.prod(shape, dtype=object)) * int(image.header["bitpix"]) // 8
+    declared = int(np.prod(shape, dtype=object)) * int(image.get_data_dtype().itemsize)
     check_declared_size(path, declared, packed)
     affine = _affine(path, image)
     return {"mask": _mask(path, image, shape), "affine": affine}
@@ -59,15 +60,14 @@ def _shape(path: Path, image: Any) -> tuple[int, int, int]:
 def _affine(path: Path, image: Any) -> Float64[np.ndarray, "4 4"]:
     """Find where voxels lie, mm, and refuse what cannot be a scan."""
     header = image.header
-    spacing = np.asarray(header["pixdim"][1:4], dtype=np.float64)
+    spacing = _written_spacing(path)
     if not (np.isfinite(spacing).all() and (spacing > 0).all()):
         raise DataError(f"{path} has voxels of {spacing.tolist()}; expected sizes above 0")
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.isfinite(affine).all():
         raise DataError(f"{path} has an affine with values that are no numbers; get it again")
     _check_forms_agree(path, header)
-    scale = _MM_PER_UNIT.get(str(header.get_xyzt_units()[0]), 1.0)
-    affine[:3] *= scale
+    affine[:3] *= _unit_mm(path, header)
     sizes = np.linalg.norm(affine[:3, :3], axis=0)
     volume = abs(float(np.linalg.det(affine[:3, :3])))
     if not (_SMALLEST_MM <= sizes.min() <= sizes.max() <= _LARGEST_MM):
@@ -78,6 +78,28 @@ def _affine(path: Path, image: Any) -> Float64[np.ndarray, "4 4"]:
     if volume < 0.5 * float(np.prod(sizes)):
         raise DataError(f"{path} has an affine whose axes nearly coincide: {affine[:3, :3]}")
     return affine
+
+
+def _written_spacing(path: Path) -> Float64[np.ndarray, "3"]:
+    """Voxel sizes as they stand in the file; nibabel quietly turns a 0 into a 1."""
+    unpack = gzip.open if path.name.lower().endswith(".gz") else open
+    with unpack(path, "rb") as file:
+        start = file.read(168)
+    length = start[:4]
+    order = "<" if length in (b"\x5c\x01\0\0", b"\x1c\x02\0\0") else ">"
+    first = np.frombuffer(length, order + "i4")[0] == 540
+    kind, at = ("f8", 104) if first else ("f4", 76)
+    values = np.frombuffer(start, order + kind, 4, at)[1:]
+    return np.asarray(values, dtype=np.float64)
+
+
+def _unit_mm(path: Path, header: Any) -> float:
+    code = int(header["xyzt_units"]) & 7
+    if code not in _MM_PER_UNIT:
+        raise DataError(
+            f"{path} states the unit of length {code}; expected 1 (m), 2 (mm) or 3 (µm)"
+        )
+    return _MM_PER_UNIT[code]
 
 
 def _check_forms_agree(path: Path, header: Any) -> None:

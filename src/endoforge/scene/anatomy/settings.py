@@ -143,12 +143,12 @@ class MeshAnatomy(Settings):
 
 def _kind(value: Any) -> str:
     names = value.keys() if isinstance(value, dict) else type(value).model_fields
-    return "mask" if "mask" in names else "mesh" if "mesh" in names else "procedural"
+    return "from mask" if "mask" in names else "from mesh" if "mesh" in names else "drawn"
 
 
 AnatomySettings = Annotated[
-    Annotated[ColonSettings, Tag("procedural")]
-    | Annotated[MaskAnatomy, Tag("mask")]
-    | Annotated[MeshAnatomy, Tag("mesh")],
+    Annotated[ColonSettings, Tag("drawn")]
+    | Annotated[MaskAnatomy, Tag("from mask")]
+    | Annotated[MeshAnatomy, Tag("from mesh")],
     Discriminator(_kind),
 ]
