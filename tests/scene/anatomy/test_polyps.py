@@ -93,3 +93,12 @@ def test_a_patch_of_wall_is_found_by_lengths():
     np.testing.assert_allclose(site().point(np.array([3.0]), np.array([0.0])), [[20, 0, 63.0]])
     around = site().point(np.array([0.0]), np.array([20 * np.pi / 2]))
     np.testing.assert_allclose(around, [[0, 20, 60.0]], atol=1e-9)
+
+
+def test_the_top_is_no_pit(polyps):
+    for polyp in polyps[:20]:
+        body = polyp_surface(polyp, site(), 1)
+        top = len(body.vertices_mm) - 2  # the last but one; the root is last
+        ring = np.unique(body.faces[(body.faces == top).any(axis=1)])
+        gap = np.linalg.norm(body.vertices_mm[ring] - body.vertices_mm[top], axis=1).max()
+        assert gap < 0.06 * polyp.diameter_mm + 0.05

@@ -126,7 +126,8 @@ def polyp_surface(polyp: Polyp, site: Site, instance: int) -> Surface:
     height = np.broadcast_to(up[:, None], along.shape)
     along, around, height = _lobed(polyp, along, around, height)
     body = _placed(polyp, site, along, around, height)
-    top = _placed(polyp, site, *(np.zeros((1, 1)), np.zeros((1, 1)), np.full((1, 1), up[0])))
+    middle = np.zeros((1, 1))
+    top = _placed(polyp, site, *_lobed(polyp, middle, middle, np.full((1, 1), up[0])))
     root = site.point(np.zeros(1), np.zeros(1)) - 1.5 * site.normal
     vertices = np.concatenate([body.reshape(-1, 3), top.reshape(1, 3), root])
     faces = _closed(body)
