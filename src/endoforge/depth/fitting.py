@@ -123,7 +123,7 @@ class ModelExport:
         run = self._run
         return {
             "step": step,
-            "settings": run.settings.model_dump(mode="json"),
+            "settings": run.settings.model_dump(mode="json", exclude={"cache"}),
             "data_fingerprint": run.data,
             "frames": len(run.split.training),
             "held_out_frames": len(run.split.validation),
