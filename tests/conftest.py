@@ -37,6 +37,10 @@ import pytest  # noqa: E402
 _CHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 jaxtyping.install_import_hook("endoforge", _CHECKER)
 
+from endoforge.render.libraries import prepare_libraries  # noqa: E402
+
+prepare_libraries()  # some tests import Dr.Jit themselves
+
 
 @pytest.fixture
 def plain_shapes() -> Iterator[None]:
