@@ -9,7 +9,7 @@ from pathlib import Path
 from endoforge import verbs
 
 #: Frames are small so that two CPU cores finish within three minutes.
-_SMALL = ("camera.width=160", "camera.height=128", "sequence_frames=60")
+_SMALL = ("camera.width=160", "camera.height=128", "sequence_frames=15")
 _STEPS = 60
 _FINE_TUNING = (
     "learning_rate=1e-4",
@@ -34,11 +34,11 @@ def run_demo(out: Path, say: Say) -> dict[str, str | float]:
     """
     started = time.monotonic()
     train_set, test_set, run_folder = out / "train", out / "unseen", out / "run"
-    say("1/5 simulate: 240 frames of four colons to train on, 60 of an unseen one")
+    say("1/5 simulate: 240 frames of 16 colons to train on, 60 of four unseen ones")
     verbs.simulate("colon", out=train_set, frames=240, seed=7, workers=2, assignments=_SMALL)
     verbs.simulate("colon", out=test_set, frames=60, seed=1007, assignments=_SMALL)
     problems = verbs.check(test_set).problems
-    say(f"    check: {len(problems)} problems found in the labels of the unseen colon")
+    say(f"    check: {len(problems)} problems found in the labels of the unseen colons")
 
     say(f"2/5 train: fine-tune the shipped depth network for {_STEPS} steps")
     verbs.train(
@@ -48,12 +48,12 @@ def run_demo(out: Path, say: Say) -> dict[str, str | float]:
         assignments=[f"steps={_STEPS}", *_FINE_TUNING],
         start_from="depth",
     )
-    say("3/5 evaluate: on the unseen colon, beside trivial baselines")
+    say("3/5 evaluate: on the unseen colons, beside trivial baselines")
     result = verbs.evaluate(
         run_folder, test_set, out=run_folder / "evaluation", baselines_from=train_set
     )
     say(result.table())
-    say("4/5 run: depth and point clouds of the unseen colon's pictures")
+    say("4/5 run: depth and point clouds of the unseen colons' pictures")
     pictures = pictures_of(test_set, out / "pictures", every=6)
     verbs.run(run_folder, pictures, out=run_folder / "frames")
     say("5/5 view: one page about the data and one about the run")
