@@ -4,6 +4,7 @@ from pydantic import Field
 
 from endoforge.errors import SettingsError
 from endoforge.settings import Range, Settings, override, read_settings_file, read_yaml, validate
+from endoforge.simulation.recipes import load_recipe
 
 
 class Lens(Settings):
@@ -20,6 +21,11 @@ def test_a_misspelt_key_is_refused_in_one_line_with_the_nearest_name():
     with pytest.raises(SettingsError) as caught:
         validate(Scope, {"lens": {"widht": 640}})
     assert str(caught.value) == "unknown setting 'lens.widht'; did you mean 'width'?"
+
+
+def test_a_key_of_another_choice_is_not_offered_again():
+    with pytest.raises(SettingsError, match="belongs to another choice"):
+        load_recipe("colon", {}, ["anatomy.mask=colon.nii.gz", "anatomy.length_mm=300"])
 
 
 def test_a_key_like_no_other_is_answered_with_all_that_are_valid():

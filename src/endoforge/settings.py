@@ -132,13 +132,19 @@ def _one_line(kind: type[Settings], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = [str(part) for part in first["loc"]]
     if first["type"] == "extra_forbidden":
-        known = sorted(_fields_at(kind, where[:-1]))
-        near = difflib.get_close_matches(where[-1], known, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"valid here: {', '.join(known)}"
+        hint = _nearest(where[-1], _fields_at(kind, where[:-1]))
         return f"unknown setting {'.'.join(where)!r}; {hint}"
     shown = repr(first.get("input"))
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     return f"setting {'.'.join(where) or kind.__name__!r}: {first['msg']} (got {shown})"
+
+
+def _nearest(name: str, known: set[str]) -> str:
+    """Say which valid key was meant."""
+    if name in known:  # valid in another member of the same union
+        return "it belongs to another choice than the one that the other settings make"
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"valid here: {', '.join(sorted(known))}"
 
 
 def _fields_at(kind: type[BaseModel], path: Sequence[str]) -> set[str]:

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from endoforge.errors import DataError
-from endoforge.frames.storage import write_atomically
+from endoforge.frames.storage import read_bytes, write_atomically
 from endoforge.scene.anatomy.build import Anatomy
 from endoforge.scene.records import Centreline, Surface
 
 ANATOMY_FILE = "anatomy.npz"
 
+_LARGEST_BYTES = 2_000_000_000
 _SURFACE = ("vertices_mm", "faces", "normals", "tint", "face_label", "face_instance")
 
 
@@ -46,8 +47,9 @@ def read_anatomy(path: Path) -> Anatomy:
     Raises:
         DataError: The file is damaged; removing it makes the next run extract the anatomy again.
     """
+    content = read_bytes(path, _LARGEST_BYTES)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
             return Anatomy(
                 surface=Surface(**{name: file[name] for name in _SURFACE}),
                 centreline=Centreline(points_mm=file["points_mm"], radius_mm=file["radius_mm"]),

@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from endoforge.errors import EndoforgeError
+from endoforge.errors import EndoforgeError, SettingsError
 from endoforge.frames.journal import read_journal, reconcile
-from endoforge.frames.manifest import DatasetManifest, open_manifest
-from endoforge.scene.anatomy.build import build_anatomy
-from endoforge.scene.anatomy.settings import ProceduralAnatomy
+from endoforge.frames.manifest import MANIFEST, DatasetManifest, open_manifest, read_manifest
+from endoforge.frames.storage import make_folder, sha256_of
+from endoforge.scene.anatomy.build import DRAWN_PROVENANCE, build_anatomy
+from endoforge.scene.anatomy.settings import MaskAnatomy, MeshAnatomy, ProceduralAnatomy
 from endoforge.scene.records import COLON_LABELS
 from endoforge.simulation.anatomy_file import ANATOMY_FILE, read_anatomy, write_anatomy
 from endoforge.simulation.sequence import build_camera
@@ -100,17 +101,35 @@ def simulate_colon(
 
 def _prepare_folder(settings: ColonSimulation, out: Path) -> Path | None:
     """Write or check dataset.json; extract a patient's anatomy once. Returns its file, if any."""
-    patient = not isinstance(settings.anatomy, ProceduralAnatomy)
-    anatomy_file = out / ANATOMY_FILE if patient else None
-    provenance = {"anatomy": "procedural, made by Endoforge", "licence": "Apache-2.0"}
-    if anatomy_file is not None and not anatomy_file.exists():
+    if (out / MANIFEST).exists():  # refuse other settings before any work is done
+        provenance = read_manifest(out).provenance
+        open_manifest(out, _manifest(settings, provenance))
+        _refuse_another_patient(settings, out, provenance)
+    if isinstance(settings.anatomy, ProceduralAnatomy):
+        open_manifest(out, _manifest(settings, DRAWN_PROVENANCE))
+        return None
+    anatomy_file = out / ANATOMY_FILE
+    if not anatomy_file.exists():
         anatomy = build_anatomy(settings.anatomy, stream(settings.seed, "anatomy"))
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
         write_anatomy(anatomy_file, anatomy)
-    if anatomy_file is not None:
-        provenance = dict(read_anatomy(anatomy_file).provenance)
-    open_manifest(out, _manifest(settings, provenance))
+    open_manifest(out, _manifest(settings, dict(read_anatomy(anatomy_file).provenance)))
     return anatomy_file
+
+
+def _refuse_another_patient(
+    settings: ColonSimulation, out: Path, provenance: dict[str, str]
+) -> None:
+    """Make sure that the anatomy's file, where it is still there, is the one of the first run."""
+    match settings.anatomy:
+        case MaskAnatomy(mask=source) | MeshAnatomy(mesh=source):
+            before = provenance.get("sha256")
+            now = sha256_of(source) if source.is_file() else before
+            if now != before:
+                raise SettingsError(
+                    f"{source} changed since {out} was begun (SHA-256 {before} then, {now} now); "
+                    "restore the file, or choose another folder"
+                )
 
 
 def _manifest(settings: ColonSimulation, provenance: dict[str, str]) -> DatasetManifest:

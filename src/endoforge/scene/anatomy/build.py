@@ -14,6 +14,12 @@ from endoforge.scene.anatomy.mesh import read_mesh
 from endoforge.scene.anatomy.settings import ColonSettings, MaskAnatomy, MeshAnatomy
 from endoforge.scene.records import Centreline, Surface
 
+#: Where a drawn colon came from.
+DRAWN_PROVENANCE = {
+    "source": "drawn by endoforge.scene.anatomy.colon",
+    "licence": "Apache-2.0",
+}
+
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
@@ -46,7 +52,7 @@ def build_anatomy(
     match settings:
         case ColonSettings():
             surface, centreline = colon(settings, rng)
-            return Anatomy(surface, centreline, _DRAWN)
+            return Anatomy(surface, centreline, DRAWN_PROVENANCE)
         case MaskAnatomy():
             return Anatomy(*colon_from_mask(settings))
         case MeshAnatomy(mesh=mesh, unit=unit):
@@ -62,9 +68,3 @@ def _mesh_record(settings: MeshAnatomy) -> dict[str, str]:
         "licence": "that of the mesh; not stated in it",
         "fold_labels": "found by curvature, not drawn by a person",
     }
-
-
-_DRAWN = {
-    "source": "drawn by endoforge.scene.anatomy.colon",
-    "licence": "Apache-2.0",
-}
