@@ -78,8 +78,10 @@ def summary(times: list[tuple[float, float]]) -> dict[str, float]:
 class Open3DRenderer:
     """The opponent: Open3D casts the rays, NumPy shades and labels."""
 
-    def __init__(self, scene: Scene, camera: Camera) -> None:
+    def __init__(self, scene: Scene, camera: Camera, threads: int) -> None:
         import open3d
+
+        self._threads = threads
 
         self._core, geometry = open3d.core, open3d.t.geometry
         self.camera, self.surface = camera, scene.surface
@@ -95,7 +97,7 @@ class Open3DRenderer:
     def _blocked(self, starts: np.ndarray, end: np.ndarray) -> np.ndarray:
         away = end.astype(np.float32) - starts
         rays = self._core.Tensor(np.concatenate([starts, away], axis=1))
-        return self._scene.test_occlusions(rays, tfar=1.0 - 1e-4).numpy()
+        return self._scene.test_occlusions(rays, tfar=1.0 - 1e-4, nthreads=self._threads).numpy()
 
     def render(self, view: View) -> Frame:
         """Render a frame with every label."""
@@ -104,16 +106,16 @@ class Open3DRenderer:
         directions = self._rays @ turn.T
         origins = np.broadcast_to(eye.astype(np.float32), directions.shape)
         rays = np.concatenate([origins, directions], axis=1)
-        hit = self._scene.cast_rays(self._core.Tensor(rays))
+        hit = self._scene.cast_rays(self._core.Tensor(rays), nthreads=self._threads)
         distance = hit["t_hit"].numpy()
         found = np.isfinite(distance)
         face = np.where(found, hit["primitive_ids"].numpy(), 0)
         place = hit["primitive_uvs"].numpy()
-        weights = np.column_stack([1 - place.sum(axis=1), place])[..., None]
+        weights = np.column_stack([1 - place.sum(axis=1), place])
         corners = self.surface.faces[face]
-        normal = np.sum(weights * self.surface.normals[corners], axis=1)
-        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-        albedo = self.albedo * np.sum(weights * self.surface.tint[corners], axis=1)
+        normal = np.einsum("nk,nkc->nc", weights, self.surface.normals[corners])
+        normal /= np.sqrt(np.einsum("nc,nc->n", normal, normal))[:, None]
+        albedo = self.albedo * np.einsum("nk,nkc->nc", weights, self.surface.tint[corners])
         points = origins + np.where(found, distance, 1)[:, None] * directions
         radiance = self._shade(view, points, normal, albedo, world_from_camera) * found[:, None]
         return self._frame(view, points, normal @ turn, face, found, distance, radiance)
@@ -132,9 +134,9 @@ class Open3DRenderer:
             lamp = (world_from_camera @ (*light.position_mm, 1.0))[:3].astype(np.float32)
             axis = (world_from_camera[:3, :3] @ light.axis).astype(np.float32)
             away = lamp - points
-            squared = np.sum(away**2, axis=1)
+            squared = np.einsum("nc,nc->n", away, away)
             toward = away / np.sqrt(squared)[:, None]
-            facing = np.maximum(np.sum(normal * toward, axis=1), 0)
+            facing = np.maximum(np.einsum("nc,nc->n", normal, toward), 0)
             beam = light.intensity * np.exp(-light.mu * (1 + toward @ axis)) / squared
             lit = ~self._blocked(starts, lamp)
             total += (beam * facing * lit)[:, None] * np.asarray(light.colour, np.float32)
@@ -151,7 +153,7 @@ class Open3DRenderer:
         radiance: np.ndarray,
     ) -> Frame:
         shape = (self.camera.height, self.camera.width)
-        matrix = view.next_camera_from_world
+        matrix = view.next_camera_from_world.astype(np.float32)
         pixels = self.camera.project(points @ matrix[:3, :3].T + matrix[:3, 3])
         eye = np.linalg.inv(matrix)[:3, 3]
         inside = np.all((pixels >= 0) & (pixels <= [self.camera.width, self.camera.height]), axis=1)
@@ -163,7 +165,7 @@ class Open3DRenderer:
             image=develop(radiance.reshape(*shape, 3), SensorResponse(metering=0.5, blur_px=0.6)),
             camera=self.camera,
             camera_from_world=view.camera_from_world,
-            next_camera_from_world=matrix,
+            next_camera_from_world=view.next_camera_from_world,
             depth_mm=np.where(found, distance * self._rays[:, 2], np.nan).reshape(shape),
             valid=found.reshape(shape),
             normal_camera=normal.astype(np.float32).reshape(*shape, 3),
@@ -174,23 +176,27 @@ class Open3DRenderer:
         )
 
 
-def compare(scene: Scene, views: list[View], size: tuple[int, int]) -> dict[str, object]:
-    """Render every view with both, one after the other."""
+def compare(
+    scene: Scene, views: list[View], size: tuple[int, int], threads: int
+) -> dict[str, object]:
+    """Render every view alone, then with both, one after the other."""
     camera = FisheyeCamera.from_field_of_view(*size, 140.0, (0.02, -0.008, 0.001, 0.0))
     rivals: dict[str, SurfaceRenderer | Open3DRenderer] = {
         "endoforge": SurfaceRenderer(scene, camera, "cpu")
     }
     try:
-        rivals["open3d"] = Open3DRenderer(scene, camera)
+        rivals["open3d"] = Open3DRenderer(scene, camera, threads)
     except ImportError as error:
         missing = f"not installed ({error})"
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in rivals}
     for rival in rivals.values():
         rival.render(views[0])
+    alone = [timed(lambda view=view: rivals["endoforge"].render(view)) for view in views]
     for view in views:
         for name, rival in rivals.items():
             times[name].append(timed(lambda rival=rival, view=view: rival.render(view)))
-    report: dict[str, object] = {name: summary(values) for name, values in times.items()}
+    report: dict[str, object] = {"endoforge_alone": summary(alone)}
+    report |= {f"{name}_taking_turns": summary(values) for name, values in times.items()}
     if "open3d" in times:
         theirs, ours = (np.median(times[name], axis=0) for name in ("open3d", "endoforge"))
         report["times_faster_than_open3d"] = round(float(theirs[0] / ours[0]), 2)
@@ -266,7 +272,8 @@ def main() -> None:
     for threads in (options.threads, 1):
         set_render_threads(threads)
         report[f"threads_{threads}"] = {
-            f"{width}x{height}": compare(scene, views, (width, height)) for width, height in SIZES
+            f"{width}x{height}": compare(scene, views, (width, height), threads)
+            for width, height in SIZES
         }
     set_render_threads(options.threads)
     report["new_scene"] = new_scenes(6, views[0])
