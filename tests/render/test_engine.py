@@ -39,6 +39,12 @@ def test_an_llvm_that_would_abort_is_refused(monkeypatch, major):
     assert "\n" not in report.cpu
 
 
+def test_an_llvm_that_drjit_refused_itself_is_called_too_old(monkeypatch):
+    monkeypatch.setattr(drjit.detail, "llvm_version", lambda: (-1, -1, -1))
+    with pytest.raises(MissingDependency, match=r"found one that is too old; run"):
+        engine.check_llvm()
+
+
 def test_a_missing_llvm_is_named_with_its_package(monkeypatch):
     def missing() -> None:
         raise RuntimeError("LLVM backend could not be loaded")

@@ -102,7 +102,8 @@ def check_llvm() -> tuple[int, int, int]:
             f"the CPU renderer needs LLVM {OLDEST_LLVM} or newer and found none ({error}); {ADVICE}"
         ) from error
     if version[0] < OLDEST_LLVM:
-        shown = ".".join(map(str, version))
+        known = version[0] >= 0  # Dr.Jit answers -1 for one that it refused itself
+        shown = ".".join(map(str, version)) if known else "one that is too old"
         raise MissingDependency(
             f"the CPU renderer needs LLVM {OLDEST_LLVM} or newer, found {shown}; {ADVICE}"
         )
