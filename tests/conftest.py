@@ -15,9 +15,8 @@ from pathlib import Path
 OFFLINE = Path(__file__).parent / "offline"
 REPOSITORY = Path(__file__).parents[1]
 
-# Before anything reads them: two threads per process, no network in children, no window system.
+# Before anything reads them: two threads per process, no network in children.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
-os.environ["MPLBACKEND"] = "agg"
 os.environ["PYTHONPATH"] = os.pathsep.join(
     filter(None, [str(OFFLINE), os.environ.get("PYTHONPATH", "")])
 )
