@@ -2,6 +2,7 @@
 import inspect
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -145,3 +146,24 @@ def test_the_pipe_may_close_early():
 def test_verbs_raise_our_errors_in_python(tmp_path):
     with pytest.raises(DataError, match="no data set"):
         endoforge.check(tmp_path)
+
+
+def test_a_log_file_gets_a_line_with_rate_and_time_left_now_and_then(capsys, monkeypatch):
+    clock = iter(range(0, 1000, 4))
+    monkeypatch.setattr(cli.time, "monotonic", lambda: float(next(clock)))
+    update = cli._lines("simulate", "frames")
+    for done in range(20, 60, 10):
+        update(done, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert all(
+        re.fullmatch(r"simulate: \d+ of 100 frames, .* frames/s, \d+ s left", x) for x in lines
+    )
+
+
+def test_the_rate_leaves_out_what_was_there_before(monkeypatch):
+    clock = iter([0.0, 10.0])
+    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    rate = cli._rate()
+    assert rate(500) == 0.0
+    assert rate(520) == 2.0

@@ -8,6 +8,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -18,6 +19,8 @@ import typer
 
 from endoforge import verbs
 from endoforge.errors import EndoforgeError
+
+_SECONDS_BETWEEN_LINES = 10.0
 
 EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
@@ -222,41 +225,67 @@ def _pretty(result: Any) -> str:
     return json.dumps(_plain(result), indent=2, default=str)
 
 
+Update = Callable[[int, int], None]
+
+
 @contextmanager
-def _progress(what: str, unit: str, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar with rate and time left on a terminal, a line now and then elsewhere."""
+def _progress(what: str, unit: str, quiet: bool) -> Iterator[Update | None]:
+    """Show a bar with rate and time left on a terminal, a line now and then in a log file."""
     if quiet:
         yield None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
+    elif sys.stderr.isatty():
+        with _bar(what, unit) as update:
+            yield update
+    else:
+        yield _lines(what, unit)
 
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]:.1f} " + unit + "/s"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )
+
+@contextmanager
+def _bar(what: str, unit: str) -> Iterator[Update]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[rate]}"), TimeLeft())
+    bar = Progress(TextColumn("{task.description}"), *columns, console=Console(stderr=True))
+    rate_of = _rate()
     with bar:
-        task = bar.add_task(what, total=None, rate=0.0)
-        first: list[int] = []
+        task = bar.add_task(what, total=None, rate="")
 
         def update(done: int, total: int) -> None:
-            first.append(done) if not first else None
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = (done - first[0]) / elapsed if elapsed > 0 else 0.0
+            rate = f"{rate_of(done):.1f} {unit}/s"
             bar.update(task, completed=done, total=total, rate=rate)
 
         yield update
+
+
+def _lines(what: str, unit: str) -> Update:
+    """Report at most every ten seconds."""
+    rate_of, shown = _rate(), time.monotonic()
+
+    def update(done: int, total: int) -> None:
+        nonlocal shown
+        rate = rate_of(done)
+        if time.monotonic() - shown > _SECONDS_BETWEEN_LINES and rate > 0:
+            shown = time.monotonic()
+            left = (total - done) / rate
+            text = f"{what}: {done} of {total} {unit}, {rate:.1f} {unit}/s, {left:.0f} s left"
+            print(text, file=sys.stderr, flush=True)
+
+    return update
+
+
+def _rate() -> Callable[[int], float]:
+    """Count from the first call on: what an earlier run did is not this run's speed."""
+    marks: list[tuple[float, int]] = []
+
+    def rate(done: int) -> float:
+        marks.append((time.monotonic(), done))
+        del marks[1:-1]
+        (started, first), (now, last) = marks[0], marks[-1]
+        return (last - first) / (now - started) if now > started else 0.0
+
+    return rate
 
 
 def _version(show: bool | None) -> None:
