@@ -38,7 +38,7 @@ def test_a_trained_model_is_measured_beside_baselines_under_every_alignment(colo
     stored = json.loads((out / "evaluation.json").read_text())
     assert stored["predictors"][0]["name"] == "model"
     assert len(stored["predictors"]) == 3
-    assert set(stored["predictors"][0]["scores"]) == {"none", "median", "scale-shift"}
+    assert set(stored["predictors"][0]["scores"]) == {"none", "median", "scale_shift"}
     assert result.score("abs_rel", "median") > 0
 
 

@@ -144,7 +144,7 @@ def test_killed_at_any_moment_it_continues_with_the_same_frames(tmp_path, worker
 @pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_stops_within_five_seconds_and_says_how_to_continue(tmp_path, signal_number):
-    process = run_command(tmp_path / "data", 2)
+    process = run_command(tmp_path / "data", 2, "frames=9000")
     time.sleep(3.0)
     sent = time.monotonic()
     os.kill(process.pid, signal_number)
