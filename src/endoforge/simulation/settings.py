@@ -60,7 +60,7 @@ class ColonSimulation(Settings):
 
     simulator: Literal["colon"] = "colon"
     frames: int = Field(2000, ge=1, description="frames in the whole data set")
-    sequence_frames: int = Field(50, ge=1, le=10_000, description="frames per sequence and shard")
+    sequence_frames: int = Field(100, ge=1, le=10_000, description="frames per sequence and shard")
     seed: int = Field(0, ge=0, description="same seed and settings, same data set")
     anatomy: AnatomySettings = ProceduralAnatomy()
     camera: CameraSettings = FisheyeSettings()
