@@ -106,7 +106,14 @@ def test_a_scene_that_fails_is_listed_and_the_rest_is_made(unbroken, tmp_path, m
 def run_command(out: Path, workers: int, *assignments: str) -> subprocess.Popen[bytes]:
     settings = [word for text in (*SMALL, *assignments) for word in ("--set", text)]
     words = [*COMMAND, *settings, "--out", str(out), "--workers", str(workers)]
-    return subprocess.Popen(words, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        words, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=_hear_interrupts
+    )
+
+
+def _hear_interrupts() -> None:
+    """A job that was started in the background hands an ignored SIGINT down; undo that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def kill_while_it_writes(process: subprocess.Popen[bytes], out: Path, delay_s: float) -> None:
