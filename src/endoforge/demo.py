@@ -70,9 +70,9 @@ def pictures_of(dataset: Path, folder: Path, every: int) -> Path:
     """Write every n-th picture of a data set as a file of its own."""
     from endoforge.frames.dataset import Dataset
     from endoforge.frames.png import encode_png
-    from endoforge.frames.storage import write_atomically
+    from endoforge.frames.storage import make_folder, write_atomically
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with closing(Dataset.open(dataset)) as frames:
         for index in range(0, len(frames), every):
             write_atomically(folder / f"{index:06d}.png", encode_png(frames.frame(index).image))

@@ -36,6 +36,18 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
+def check_ranges(settings: Settings, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Refuse ranges that leave their outer limits; for a class's own validator.
+
+    Raises:
+        ValueError: Names the range, its limits and what came.
+    """
+    for name, (low, high) in limits.items():
+        drawn = getattr(settings, name)
+        if not low <= drawn[0] <= drawn[1] <= high:
+            raise ValueError(f"{name} must lie within {low} to {high}, got {drawn}")
+
+
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from endoforge.settings import Range, Settings
+from endoforge.settings import Range, Settings, check_ranges
 
 
 class TrajectorySettings(Settings):
@@ -36,10 +36,7 @@ class TrajectorySettings(Settings):
 
     @model_validator(mode="after")
     def _plausible(self) -> "TrajectorySettings":
-        for name, (low, high) in _PLAUSIBLE.items():
-            drawn = getattr(self, name)
-            if not low <= drawn[0] <= drawn[1] <= high:
-                raise ValueError(f"{name} must lie within {low} to {high}, got {drawn}")
+        check_ranges(self, _PLAUSIBLE)
         return self
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from endoforge.settings import Range, Settings
+from endoforge.settings import Range, Settings, check_ranges
 
 
 class PolypSettings(Settings):
@@ -94,10 +94,7 @@ class ColonSettings(Settings):
 
     @model_validator(mode="after")
     def _plausible(self) -> "ColonSettings":
-        for name, (low, high) in _PLAUSIBLE.items():
-            drawn = getattr(self, name)
-            if not low <= drawn[0] <= drawn[1] <= high:
-                raise ValueError(f"{name} must lie within {low} to {high}, got {drawn}")
+        check_ranges(self, _PLAUSIBLE)
         return self
 
 
