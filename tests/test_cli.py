@@ -3,6 +3,7 @@ import inspect
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 
@@ -98,6 +99,32 @@ def test_an_interrupt_ends_with_130(capsys, monkeypatch):
     code, _, err = run_cli(capsys, "check", "somewhere")
     assert code == 130
     assert "the same command continues" in err
+
+
+def test_an_interrupt_that_a_library_swallows_still_ends_the_process():
+    deaf = """
+import time
+from endoforge import cli, verbs
+
+def check(*_, **__):
+    print("ready", flush=True)
+    while True:
+        try:
+            time.sleep(60)
+        except KeyboardInterrupt:
+            pass
+
+verbs.check = check
+cli.main(["check", "somewhere"])
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", deaf], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"ready\n"
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"the same command continues" in err
 
 
 def test_json_prints_one_object_and_nothing_else(capsys, tmp_path):

@@ -6,8 +6,10 @@ Slow libraries are loaded by the command that needs them, so that ``--help`` ans
 
 import json
 import logging
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +26,8 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 EXIT_INCOMPLETE = 4
 EXIT_INTERRUPTED = 130
+_INTERRUPTED = "endoforge: interrupted; the same command continues"
+_PATIENCE_S = 3.0
 
 app = typer.Typer(
     name="endoforge",
@@ -312,13 +316,28 @@ def _root(
         logging.getLogger("endoforge.simulation.workers").setLevel(logging.CRITICAL)
 
 
+def _listen_for_interrupts() -> None:
+    """Let SIGTERM, and SIGINT unless our parent had it ignored, interrupt this process."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _interrupt)
+
+
 def _interrupt(*_: object) -> NoReturn:
+    threading.Thread(target=_insist, daemon=True).start()
     raise KeyboardInterrupt
+
+
+def _insist() -> None:
+    """End the process although a library swallowed the interrupt: what is on disk is whole."""
+    time.sleep(_PATIENCE_S)
+    os.write(2, f"{_INTERRUPTED}\n".encode())
+    os._exit(EXIT_INTERRUPTED)
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit: 0 done, 1 failed, 2 usage, 3 bad input, 4 run again, 130."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    _listen_for_interrupts()
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         app(args=words)
@@ -329,6 +348,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(error.exit_code)
     except SystemExit as stop:
         if stop.code == EXIT_INTERRUPTED:
-            print("endoforge: interrupted; the same command continues", file=sys.stderr)
+            print(_INTERRUPTED, file=sys.stderr)
         raise
     sys.exit(0)

@@ -116,14 +116,19 @@ def _hear_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def kill_while_it_writes(process: subprocess.Popen[bytes], out: Path, delay_s: float) -> None:
-    """Kill a run some moments after it began a shard that was not there before."""
+def wait_for_a_new_shard(process: subprocess.Popen[bytes], out: Path) -> None:
+    """Wait until a run has begun a shard that was not there before, or has ended."""
     before = set(out.glob("*.tar")) if out.exists() else set()
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if out.exists() and set(out.glob("*shard*")) - before:
             break
         time.sleep(0.005)
+
+
+def kill_while_it_writes(process: subprocess.Popen[bytes], out: Path, delay_s: float) -> None:
+    """Kill a run some moments after it began a shard that was not there before."""
+    wait_for_a_new_shard(process, out)
     time.sleep(delay_s)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
@@ -151,11 +156,15 @@ def test_killed_at_any_moment_it_continues_with_the_same_frames(tmp_path, worker
 @pytest.mark.slow
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_stops_within_five_seconds_and_says_how_to_continue(tmp_path, signal_number):
-    process = run_command(tmp_path / "data", 2, "frames=9000")
-    time.sleep(3.0)
+    out = tmp_path / "data"
+    process = run_command(out, 2, "frames=9000")
+    wait_for_a_new_shard(process, out)
     sent = time.monotonic()
     os.kill(process.pid, signal_number)
-    _, errors = process.communicate(timeout=30)
+    try:
+        _, errors = process.communicate(timeout=30)
+    finally:
+        process.kill()
     assert time.monotonic() - sent < 5.0
     assert process.returncode == 130
     assert b"the same command continues" in errors
