@@ -41,7 +41,7 @@ def build_scene(number: int) -> Scene:
     """A drawn colon with drawn tissue."""
     surface, centreline = colon(ColonSettings(), stream(SEED, "anatomy", number))
     tissue = sample_tissue(TissueSettings(), stream(SEED, "tissue", number))
-    return Scene(surface, centreline, tissue, COLON_LABELS)
+    return Scene(surface, (tissue,), COLON_LABELS, centreline)
 
 
 def build_views(scene: Scene, frames: int) -> list[View]:
@@ -85,7 +85,7 @@ class Open3DRenderer:
 
         self._core, geometry = open3d.core, open3d.t.geometry
         self.camera, self.surface = camera, scene.surface
-        self.albedo = np.asarray(scene.tissue.albedo, np.float32)
+        self.albedo = np.asarray(scene.tissues[0].albedo, np.float32)
         self._scene = geometry.RaycastingScene()
         self._scene.add_triangles(
             self._core.Tensor(scene.surface.vertices_mm),
@@ -212,7 +212,7 @@ def new_scenes(count: int, view: View) -> dict[str, object]:
     times, patterns = [], []
     for number in range(1, count + 1):
         scene = build_scene(number)
-        patterns.append(timed(lambda scene=scene: tissue_texture(scene.tissue.texture_seed)))
+        patterns.append(timed(lambda scene=scene: tissue_texture(scene.tissues[0].texture_seed)))
         times.append(timed(lambda scene=scene: SurfaceRenderer(scene, camera, "cpu").render(view)))
     return {
         "renderer_and_first_frame": summary(times),

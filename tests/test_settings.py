@@ -3,13 +3,13 @@ import pytest
 from pydantic import Field
 
 from endoforge.errors import SettingsError
-from endoforge.settings import Range, Settings, override, read_settings_file, read_yaml, validate
+from endoforge.settings import Interval, Settings, override, read_settings_file, read_yaml, validate
 from endoforge.simulation.recipes import load_recipe
 
 
 class Lens(Settings):
     width: int = Field(320, ge=16)
-    angle_deg: Range = (90.0, 140.0)
+    angle_deg: Interval = (90.0, 140.0)
 
 
 class Scope(Settings):

@@ -26,8 +26,8 @@ def _ordered(value: tuple[float, float]) -> tuple[float, float]:
     return value
 
 
-#: Lower and upper end of a uniform distribution; equal ends fix the value.
-Range = Annotated[tuple[float, float], AfterValidator(_ordered)]
+#: Lower and upper end of a range.
+Interval = Annotated[tuple[float, float], AfterValidator(_ordered)]
 
 
 class Settings(BaseModel):
@@ -37,7 +37,7 @@ class Settings(BaseModel):
 
 
 def check_ranges(settings: Settings, limits: Mapping[str, tuple[float, float]]) -> None:
-    """Refuse ranges that leave their outer limits; for a class's own validator.
+    """Refuse intervals that leave their outer limits; for a class's own validator.
 
     Raises:
         ValueError: Names the range, its limits and what came.

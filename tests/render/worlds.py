@@ -67,7 +67,7 @@ def scene_of(
         face_instance=np.zeros(count, np.uint16) if face_instance is None else face_instance,
     )
     centreline = Centreline(np.array([[0.0, 0, 0], [0, 0, 10]]), np.array([20.0, 20.0]))
-    return Scene(surface, centreline, tissue, COLON_LABELS)
+    return Scene(surface, (tissue,), COLON_LABELS, centreline)
 
 
 def plane(distance_mm: float, half_mm: float = 2000.0, tissue: Tissue = CHALK) -> Scene:

@@ -44,7 +44,7 @@ def test_each_part_has_its_own_stream():
     before = prepare_shot(small_simulation(), 0)
     after = prepare_shot(small_simulation("light.mu=[2.9,3.0]"), 0)
     assert before.lights != after.lights
-    assert before.scene.tissue == after.scene.tissue
+    assert before.scene.tissues[0] == after.scene.tissues[0]
     assert before.sensor == after.sensor
     assert np.array_equal(before.scene.surface.vertices_mm, after.scene.surface.vertices_mm)
 

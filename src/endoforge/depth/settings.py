@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from endoforge.settings import Range, Settings
+from endoforge.settings import Interval, Settings
 from endoforge.training.settings import TrainerSettings
 
 
@@ -82,14 +82,14 @@ class AugmentSettings(Settings):
     white_balance: float = Field(0.15, ge=0, description="red and blue gain, +- stops")
     gamma: float = Field(0.2, ge=0, description="exponent, +- octaves")
     saturation: float = Field(0.3, ge=0, description="colourfulness, +- share")
-    vignetting: Range = Field((0.0, 0.5), description="darkening of the corners, share")
+    vignetting: Interval = Field((0.0, 0.5), description="darkening of the corners, share")
     vignetting_share: float = Field(0.3, ge=0, le=1, description="share of pictures vignetted")
-    blur_px: Range = Field((0.3, 1.3), description="standard deviation of the blur, px")
+    blur_px: Interval = Field((0.3, 1.3), description="standard deviation of the blur, px")
     blur_share: float = Field(0.3, ge=0, le=1, description="share of pictures blurred")
-    noise: Range = Field((0.0, 0.04), description="standard deviation of noise, of full scale")
-    blocks: Range = Field((0.01, 0.06), description="step of the 8 x 8 block coding, of full scale")
+    noise: Interval = Field((0.0, 0.04), description="standard deviation of noise, of full scale")
+    blocks: Interval = Field((0.01, 0.06), description="step of the 8 x 8 block coding, share")
     blocks_share: float = Field(0.15, ge=0, le=1, description="share of pictures block coded")
-    highlights: Range = Field((0.001, 0.02), description="area of added reflections, share")
+    highlights: Interval = Field((0.001, 0.02), description="area of added reflections, share")
     highlights_share: float = Field(0.3, ge=0, le=1, description="share of pictures with them")
     mask_share: float = Field(0.5, ge=0, le=1, description="share in an octagon or a circle")
     text_share: float = Field(0.25, ge=0, le=1, description="share with lines of text")

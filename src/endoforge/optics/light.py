@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from endoforge.distributions import draw
 from endoforge.optics.settings import LightSettings
 
 Triple = tuple[float, float, float]
@@ -62,18 +63,18 @@ def irradiance(
 def sample_lights(settings: LightSettings, rng: np.random.Generator) -> tuple[LightSource, ...]:
     """Draw the sources around the lens: evenly turned, with one roll and one lamp for all."""
     roll = rng.uniform(0, 2 * np.pi)
-    mu = float(rng.uniform(*settings.mu))
-    share = float(rng.uniform(*settings.intensity)) / settings.sources
-    warmth = float(rng.uniform(*settings.warmth))
+    mu = draw(settings.mu, rng)
+    share = draw(settings.intensity, rng) / settings.sources
+    warmth = draw(settings.warmth, rng)
     lights = []
     for k in range(settings.sources):
         turn = roll + 2 * np.pi * k / settings.sources
-        offset = rng.uniform(*settings.offset_mm)
+        offset = draw(settings.offset_mm, rng)
         lights.append(
             LightSource(
                 position_mm=(float(offset * np.cos(turn)), float(offset * np.sin(turn)), 0.0),
                 mu=mu,
-                intensity=share * float(rng.uniform(*settings.balance)),
+                intensity=share * draw(settings.balance, rng),
                 colour=(1 + warmth, 1.0, 1 - warmth),
             )
         )

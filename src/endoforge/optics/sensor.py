@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from endoforge.distributions import draw
 from endoforge.optics.settings import SensorSettings
 
 #: Linear weights of red, green and blue in brightness (ITU-R BT.709).
@@ -41,12 +42,12 @@ class SensorResponse:
 def sample_sensor(settings: SensorSettings, rng: np.random.Generator) -> SensorResponse:
     """Draw one sensor response from the ranges in the settings."""
     return SensorResponse(
-        gain=float(rng.uniform(*settings.gain)),
-        gamma=float(rng.uniform(*settings.gamma)),
-        shoulder=float(rng.uniform(*settings.shoulder)),
-        metering=float(rng.uniform(*settings.metering)),
-        target=float(rng.uniform(*settings.target)),
-        blur_px=float(rng.uniform(*settings.blur_px)),
+        gain=draw(settings.gain, rng),
+        gamma=draw(settings.gamma, rng),
+        shoulder=draw(settings.shoulder, rng),
+        metering=draw(settings.metering, rng),
+        target=draw(settings.target, rng),
+        blur_px=draw(settings.blur_px, rng),
     )
 
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from endoforge.distributions import draw
 from endoforge.optics.settings import TissueSettings
-from endoforge.settings import Range
 
 Rgb = tuple[float, float, float]
 Alpha = float | Float[np.ndarray, "..."]
@@ -55,26 +55,22 @@ class Tissue:
 
 def sample_tissue(settings: TissueSettings, rng: np.random.Generator) -> Tissue:
     """Draw one tissue from the ranges in the settings."""
-
-    def draw(limits: Range) -> float:
-        return float(rng.uniform(*limits))
-
-    red = draw(settings.red)
-    green = red * draw(settings.green_of_red)
-    blue = green * draw(settings.blue_of_green)
-    softness = draw(settings.softness)
+    red = draw(settings.red, rng)
+    green = red * draw(settings.green_of_red, rng)
+    blue = green * draw(settings.blue_of_green, rng)
+    softness = draw(settings.softness, rng)
     return Tissue(
         albedo=(red, green, blue),
-        coarse_vessels=draw(settings.coarse_vessels),
-        fine_vessels=draw(settings.fine_vessels),
-        mottling=draw(settings.mottling),
-        relief=draw(settings.relief),
-        roughness=draw(settings.roughness),
-        f0=normal_reflectance(draw(settings.refraction)),
+        coarse_vessels=draw(settings.coarse_vessels, rng),
+        fine_vessels=draw(settings.fine_vessels, rng),
+        mottling=draw(settings.mottling, rng),
+        relief=draw(settings.relief, rng),
+        roughness=draw(settings.roughness, rng),
+        f0=normal_reflectance(draw(settings.refraction, rng)),
         softness=(softness, 0.6 * softness, 0.5 * softness),
-        edge_glow=draw(settings.edge_glow),
-        interreflection=draw(settings.interreflection),
-        tile_mm=draw(settings.tile_mm),
+        edge_glow=draw(settings.edge_glow, rng),
+        interreflection=draw(settings.interreflection, rng),
+        tile_mm=draw(settings.tile_mm, rng),
         texture_seed=int(rng.integers(settings.textures)),
     )
 

@@ -196,7 +196,7 @@ def follow(
 
 def shade(scene: Scene, view: View, hits: Hits, skin: Skin) -> Float[np.ndarray, "hits 3"]:
     """Radiance towards the camera: soft diffuse, wet film, once-reflected light."""
-    tissue = scene.tissue
+    tissue = scene.tissues[0]
     soft_normal = bend(hits, skin, tissue.relief * fixed.DIFFUSE_RELIEF)
     film_normal = bend(hits, skin, tissue.relief)
     alpha = np.sqrt(tissue.roughness**2 + tissue.relief**2 * skin.roughening)
@@ -252,9 +252,9 @@ def bend(hits: Hits, skin: Skin, slope: float) -> Float[np.ndarray, "hits 3"]:
 
 def read_skin(scene: Scene, camera: Camera, hits: Hits) -> Skin:
     """Read the pattern from three sides and mix by the normal."""
-    texture = pattern.tissue_texture(scene.tissue.texture_seed)
-    place = (hits.point - fixed.centre_of(scene.surface)) / scene.tissue.tile_mm
-    level = pattern_level(scene.tissue, camera, hits)
+    texture = pattern.tissue_texture(scene.tissues[0].texture_seed)
+    place = (hits.point - fixed.centre_of(scene.surface)) / scene.tissues[0].tile_mm
+    level = pattern_level(scene.tissues[0], camera, hits)
     mixed = np.zeros((len(place), 8))
     gradient = np.zeros((len(place), 3))
     for axis, weight in enumerate(side_weights(hits.normal).T):
@@ -264,7 +264,7 @@ def read_skin(scene: Scene, camera: Camera, hits: Hits) -> Skin:
         mixed += weight[:, None] * read
         slopes = pattern.SLOPE_SPAN * (2 * read[:, pattern.SLOPE_U : pattern.SLOPE_V + 1] - 1)
         gradient[:, [first, second]] += weight[:, None] * slopes
-    albedo = tissue_colour(scene.tissue, hits.tint, mixed)
+    albedo = tissue_colour(scene.tissues[0], hits.tint, mixed)
     return Skin(albedo, gradient, mixed[:, pattern.ROUGHENING])
 
 

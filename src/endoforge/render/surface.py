@@ -79,11 +79,11 @@ class SurfaceRenderer:
         self.scene, self.camera = scene, camera
         self._centre = parameters.centre_of(scene.surface)
         self._mesh = buffers.upload_mesh(scene.surface, self._centre)
-        self._words = buffers.upload_texture(tissue_texture(scene.tissue.texture_seed))
+        self._words = buffers.upload_texture(tissue_texture(scene.tissues[0].texture_seed))
         self._lens = buffers.upload_lens(camera)
         self._constant = {
             **parameters.lens_numbers(camera),
-            **parameters.tissue_numbers(scene.tissue),
+            **parameters.tissue_numbers(scene.tissues[0]),
         }
 
     def render(self, view: View) -> Frame:

@@ -3,14 +3,52 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32, UInt8, UInt16
+from jaxtyping import Bool, Float32, Float64, Int32, UInt8, UInt16
 
 from endoforge.optics.tissue import Tissue
 
 #: Classes of a colon scene; 0 is what a ray meets when it leaves the anatomy.
-COLON_LABELS: Mapping[int, str] = {0: "outside", 1: "wall", 2: "fold", 3: "polyp"}
+COLON_LABELS: Mapping[int, str] = {
+    0: "outside",
+    1: "wall",
+    2: "fold",
+    3: "polyp",
+    4: "diverticulum",
+    5: "valve",
+    6: "appendix",
+    7: "fluid",
+    8: "stool",
+    9: "tool shaft",
+    10: "tool tip",
+}
+
+#: Classes of a laparoscopic scene.
+ABDOMEN_LABELS: Mapping[int, str] = {
+    0: "outside",
+    1: "liver",
+    2: "gallbladder",
+    3: "abdominal wall",
+    4: "fat",
+    5: "ligament",
+    6: "tool tip",
+    7: "tool shaft",
+    8: "cystic duct",
+    9: "cystic artery",
+    10: "hepatocystic triangle",
+    11: "stomach",
+    12: "bowel",
+    13: "diaphragm",
+    14: "vessel",
+    15: "spleen",
+    16: "kidney",
+    17: "pancreas",
+    18: "other organ",
+    19: "tool wrist",
+    20: "clip",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +62,10 @@ class Surface:
         tint: Multiplies the tissue's albedo at each vertex, per colour channel, around 1.
         face_label: Class index of each triangle.
         face_instance: Object number of each triangle, 0 for none.
+        face_material: Which of the scene's tissues each triangle is made of; all the first if None.
+        texture_mm: Where each vertex lies in its object's rest frame; patterns are laid there, so
+            that they stick to moving tissue. The vertices themselves if None.
+        stain: Blood and bile on each vertex, 0 none to 1 covered; none if None.
     """
 
     vertices_mm: Float32[np.ndarray, "vertices 3"]
@@ -32,6 +74,9 @@ class Surface:
     tint: Float32[np.ndarray, "vertices 3"]
     face_label: UInt8[np.ndarray, "faces"]
     face_instance: UInt16[np.ndarray, "faces"]
+    face_material: UInt8[np.ndarray, "faces"] | None = None
+    texture_mm: Float32[np.ndarray, "vertices 3"] | None = None
+    stain: Float32[np.ndarray, "vertices 2"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,20 +97,56 @@ class Centreline:
         return float(np.linalg.norm(np.diff(self.points_mm, axis=0), axis=1).sum())
 
 
+@runtime_checkable
+class Motion(Protocol):
+    """How the vertices of a scene move: a pure function of the frame's number.
+
+    Frames -1 and one past the last can be asked for too, for backward and forward flow.
+    """
+
+    @property
+    def moving(self) -> Bool[np.ndarray, "vertices"]:
+        """True for every vertex that ever leaves its rest position."""
+
+    def vertices_at(self, frame: int) -> Float32[np.ndarray, "vertices 3"]:
+        """World positions of all vertices at a frame, mm."""
+
+
 @dataclass(frozen=True, eq=False)
-class Scene:
-    """One anatomy that a camera can travel through.
+class Landmark:
+    """Where a named part is at every frame: an instrument's tip, joint or shaft.
 
     Attributes:
-        surface: All tissue in one labelled mesh.
-        centreline: Where the camera may go.
-        tissue: How the surface looks.
+        name: For example ``"grasper-1/tip"``.
+        instance: The object that it belongs to, as in `Surface.face_instance`.
+        world_from_part: Pose of the part at each frame, mm; its origin is the key point.
+    """
+
+    name: str
+    instance: int
+    world_from_part: Float64[np.ndarray, "frames 4 4"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """One anatomy that a camera can look at, with everything that moves in it.
+
+    Attributes:
+        surface: All tissue and tools in one labelled mesh, at rest.
+        tissues: How the surface looks, by `Surface.face_material`.
         labels: Class names by class index.
+        centreline: Where a camera may travel; None where there is no lumen.
+        motion: How the surface moves; None for a rigid scene.
+        landmarks: Named parts whose place is a label.
+        materials: Names of the tissues, in their order.
         provenance: Where the anatomy came from and under which licence; goes into dataset.json.
     """
 
     surface: Surface
-    centreline: Centreline
-    tissue: Tissue
+    tissues: tuple[Tissue, ...]
     labels: Mapping[int, str]
+    centreline: Centreline | None = None
+    motion: Motion | None = None
+    landmarks: tuple[Landmark, ...] = ()
+    materials: tuple[str, ...] = ("mucosa",)
     provenance: Mapping[str, str] = field(default_factory=dict)

@@ -5,38 +5,39 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from endoforge.settings import Range, Settings, check_ranges
+from endoforge.distributions import Distribution, Option, check_ends
+from endoforge.settings import Settings
 
 
 class TrajectorySettings(Settings):
     """A hand-held scope on its way through the lumen."""
 
-    direction: Literal["insertion", "withdrawal", "either"] = Field(
+    direction: Option[Literal["insertion", "withdrawal", "either"]] = Field(
         "either", description="which way the tip moves; it looks towards the caecum in both"
     )
-    start: Range = Field(
+    start: Distribution = Field(
         (0.0, 1.0), description="where the path may begin, as a share of the passable stretch"
     )
-    speed_mm: Range = Field(
+    speed_mm: Distribution = Field(
         (0.3, 1.2),
         description="mean way per frame, mm, drawn once per path; 10 mm/s at 15 frames/s is 0.7",
     )
     clearance_mm: float = Field(
         4.0, ge=0.5, le=15, description="least distance from the lens to the wall, mm"
     )
-    sway: Range = Field(
+    sway: Distribution = Field(
         (0.1, 0.6), description="how far off the centre line, as a share of the free way"
     )
-    view_angle_deg: Range = Field(
+    view_angle_deg: Distribution = Field(
         (8.0, 35.0), description="how far the view turns away from the course, degrees"
     )
-    tremor_mm: Range = Field((0.0, 0.12), description="fast unsteadiness of the tip, mm")
-    tremor_deg: Range = Field((0.0, 0.4), description="fast unsteadiness of the view, degrees")
-    roll_deg: Range = Field((0.0, 40.0), description="slow rotation about the view, degrees")
+    tremor_mm: Distribution = Field((0.0, 0.12), description="fast unsteadiness of the tip, mm")
+    tremor_deg: Distribution = Field((0.0, 0.4), description="fast turning of the view, degrees")
+    roll_deg: Distribution = Field((0.0, 40.0), description="slow rotation about the view, degrees")
 
     @model_validator(mode="after")
     def _plausible(self) -> "TrajectorySettings":
-        check_ranges(self, _PLAUSIBLE)
+        check_ends(self, _PLAUSIBLE)
         return self
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from endoforge.distributions import Choice, draw
 from endoforge.errors import SceneError
 from endoforge.scene.anatomy.curves import arc_length, transport_frames, unit
 from endoforge.scene.records import Centreline
@@ -93,18 +94,21 @@ def fly_through(
 def sample_motion(settings: TrajectorySettings, rng: np.random.Generator) -> Motion:
     """Draw a hand."""
     either = int(rng.choice([1, -1]))
+    direction = settings.direction
+    if isinstance(direction, Choice):
+        direction = direction.pick(rng)
     return Motion(
-        inward={"insertion": 1, "withdrawal": -1, "either": either}[settings.direction],
-        start=float(rng.uniform(*settings.start)),
+        inward={"insertion": 1, "withdrawal": -1, "either": either}[direction],
+        start=draw(settings.start, rng),
         stretch=float(rng.random()),
-        speed_mm=float(rng.uniform(*settings.speed_mm)),
-        sway=float(rng.uniform(*settings.sway)),
-        view_rad=float(np.radians(rng.uniform(*settings.view_angle_deg))),
-        tremor_mm=float(rng.uniform(*settings.tremor_mm)),
-        tremor_rad=float(np.radians(rng.uniform(*settings.tremor_deg))),
+        speed_mm=draw(settings.speed_mm, rng),
+        sway=draw(settings.sway, rng),
+        view_rad=float(np.radians(draw(settings.view_angle_deg, rng))),
+        tremor_mm=draw(settings.tremor_mm, rng),
+        tremor_rad=float(np.radians(draw(settings.tremor_deg, rng))),
         roll_rad=(
             float(rng.uniform(0, 2 * np.pi)),
-            float(np.radians(rng.uniform(*settings.roll_deg))),
+            float(np.radians(draw(settings.roll_deg, rng))),
         ),
         slow=_sample_unrest(rng, 6, _SLOW),
         fast=_sample_unrest(rng, 5, _FAST),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from endoforge.settings import Range, Settings
+from endoforge.settings import Interval, Settings
 
 
 class RunSettings(Settings):
@@ -18,7 +18,7 @@ class RunSettings(Settings):
     assumed_diagonal_deg: float = Field(
         140.0, gt=10, lt=220, description="field of the assumed equidistant fisheye, degrees"
     )
-    range_mm: Range = Field(
+    range_mm: Interval = Field(
         (4.0, 128.0), description="depths at the two ends of the colour scale (logarithmic), mm"
     )
     stills: int = Field(

@@ -14,7 +14,7 @@ from endoforge.optics.sensor import SensorResponse, sample_sensor
 from endoforge.optics.tissue import sample_tissue
 from endoforge.render.surface import SurfaceRenderer, View
 from endoforge.scene.anatomy.build import Anatomy, build_anatomy
-from endoforge.scene.records import COLON_LABELS, Scene
+from endoforge.scene.records import COLON_LABELS, Centreline, Scene
 from endoforge.scene.trajectory import fly_through
 from endoforge.simulation.settings import (
     CameraFileSettings,
@@ -30,6 +30,7 @@ class Shot:
     """Everything about a sequence that is drawn once: where, with what light, on which tissue."""
 
     scene: Scene
+    centreline: Centreline
     lights: tuple[LightSource, ...]
     sensor: SensorResponse
 
@@ -64,12 +65,13 @@ def prepare_shot(settings: ColonSimulation, sequence: int, anatomy: Anatomy | No
     scene = Scene(
         surface=anatomy.surface,
         centreline=anatomy.centreline,
-        tissue=sample_tissue(settings.tissue, stream(settings.seed, "tissue", sequence)),
+        tissues=(sample_tissue(settings.tissue, stream(settings.seed, "tissue", sequence)),),
         labels=COLON_LABELS,
         provenance=anatomy.provenance,
     )
     return Shot(
         scene=scene,
+        centreline=anatomy.centreline,
         lights=sample_lights(settings.light, stream(settings.seed, "light", sequence)),
         sensor=sample_sensor(settings.sensor, stream(settings.seed, "sensor", sequence)),
     )
@@ -88,7 +90,7 @@ def render_sequence(
     shot = prepare_shot(settings, sequence, anatomy)
     count = settings.frames_of(sequence)
     motion = stream(settings.seed, "trajectory", sequence)
-    poses = fly_through(shot.scene.centreline, settings.trajectory, motion, count)
+    poses = fly_through(shot.centreline, settings.trajectory, motion, count)
     renderer = SurfaceRenderer(shot.scene, build_camera(settings.camera))
     for index in range(count):
         yield renderer.render(

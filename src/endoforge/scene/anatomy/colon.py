@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
+from endoforge.distributions import draw
 from endoforge.scene.anatomy.curves import transport_frames, unit
 from endoforge.scene.anatomy.folds import (
     Folds,
@@ -116,9 +117,9 @@ def sample_colon(settings: ColonSettings, rng: np.random.Generator) -> ColonDraw
         folds=sample_folds(settings, route, rng),
         polyps=sample_polyps(settings.polyps, rng),
         relief=_sample_waves(rng, (4.0, 15.0)),
-        relief_mm=float(rng.uniform(*settings.relief_mm)),
+        relief_mm=draw(settings.relief_mm, rng),
         blotches=_sample_waves(rng, (12.0, 70.0)),
-        bulge=float(rng.uniform(*settings.haustral_bulge)),
+        bulge=draw(settings.haustral_bulge, rng),
         site_seed=int(rng.integers(2**63)),
     )
 

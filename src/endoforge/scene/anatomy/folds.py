@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from endoforge.distributions import draw
 from endoforge.scene.anatomy.route import Route
 from endoforge.scene.anatomy.settings import ColonSettings
 
@@ -102,8 +103,8 @@ def sample_taeniae(settings: ColonSettings, rng: np.random.Generator) -> Taeniae
         twist=float(rng.uniform(-0.0022, 0.0022)),
         wave_mm=rng.uniform(110.0, 260.0, 3),
         wave_phase=rng.uniform(0, 2 * np.pi, 3),
-        width_mm=float(rng.uniform(*settings.taenia_width_mm)),
-        relief_mm=float(rng.uniform(*settings.taenia_relief_mm)),
+        width_mm=draw(settings.taenia_width_mm, rng),
+        relief_mm=draw(settings.taenia_relief_mm, rng),
     )
 
 
@@ -112,8 +113,8 @@ def sample_folds(settings: ColonSettings, route: Route, rng: np.random.Generator
     row, at, small = _places(settings, route, rng)
     count = len(at)
     index = np.clip((at / route.step_mm).astype(int), 0, len(route.points_mm) - 1)
-    height = rng.uniform(*settings.fold_height) * route.fold_height[index]
-    thickness = rng.uniform(*settings.fold_thickness_mm)
+    height = draw(settings.fold_height, rng) * route.fold_height[index]
+    thickness = draw(settings.fold_thickness_mm, rng)
     return Folds(
         row=row,
         at_mm=at,

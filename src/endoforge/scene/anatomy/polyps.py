@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int32
 from scipy.spatial import cKDTree
 
+from endoforge.distributions import draw, draw_count
 from endoforge.scene.anatomy.curves import unit
 from endoforge.scene.anatomy.settings import PolypSettings
 from endoforge.scene.anatomy.surfaces import fan_faces, grid_faces, vertex_normals
@@ -90,15 +91,13 @@ class Site:
 
 def sample_polyps(settings: PolypSettings, rng: np.random.Generator) -> tuple[Polyp, ...]:
     """Draw how many polyps there are and the shape of each."""
-    count = int(rng.integers(settings.count[0], settings.count[1] + 1))
+    count = draw_count(settings.count, rng)
     return tuple(_sample(settings, rng) for _ in range(count))
 
 
 def _sample(settings: PolypSettings, rng: np.random.Generator) -> Polyp:
-    low, high = np.log(settings.diameter_mm)
-    diameter = float(np.exp(rng.uniform(low, high)))
-    draw = rng.random()
-    flat = draw < settings.flat_share
+    diameter = draw(settings.diameter_mm, rng)
+    flat = rng.random() < settings.flat_share
     stalked = not flat and diameter >= 6.0 and rng.random() < settings.stalked_share
     red = rng.uniform(0.0, 1.0)  # adenomas are redder than the mucosa, hyperplastic polyps paler
     tint = np.array([1.06, 1.05, 1.05]) * (1 - red) + np.array([1.0, 0.76, 0.74]) * red

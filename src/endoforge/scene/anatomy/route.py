@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.interpolate import CubicSpline
 
+from endoforge.distributions import draw
 from endoforge.errors import SceneError
 from endoforge.scene.anatomy.curves import arc_length, curvature, resample, smooth, unit
 from endoforge.scene.anatomy.settings import ColonSettings
@@ -92,18 +93,18 @@ def sample_route(settings: ColonSettings, rng: np.random.Generator) -> Route:
 
 
 def _draw(settings: ColonSettings, rng: np.random.Generator) -> Route:
-    total = max(rng.uniform(*settings.total_length_mm), settings.length_mm)
+    total = max(draw(settings.total_length_mm, rng), settings.length_mm)
     share = settings.length_mm / total
-    first = min(rng.uniform(*settings.start), 1.0 - share)
-    whole = _whole_course(rng, total, rng.uniform(*settings.tortuosity))
+    first = min(draw(settings.start, rng), 1.0 - share)
+    whole = _whole_course(rng, total, draw(settings.tortuosity, rng))
     way = np.linspace(0.0, 1.0, len(whole))
     count = int(np.ceil(settings.length_mm / _STEP_MM)) + 1
     place = np.linspace(first, first + share, count)
     points = np.stack([np.interp(place, way, whole[:, k]) for k in range(3)], axis=1)
-    wander = 1.0 + rng.uniform(*settings.calibre_variation) * _slow_noise(
+    wander = 1.0 + draw(settings.calibre_variation, rng) * _slow_noise(
         rng, place * total, (70.0, 240.0)
     )
-    radius = np.interp(place, _PLACE, _RADIUS_MM) * rng.uniform(*settings.calibre) * wander
+    radius = np.interp(place, _PLACE, _RADIUS_MM) * draw(settings.calibre, rng) * wander
     return Route(
         points_mm=points,
         step_mm=settings.length_mm / (count - 1),

@@ -10,17 +10,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from endoforge.settings import Range, Settings, check_ranges
+from endoforge.distributions import Count, Distribution, LogUniform, Spread, check_ends
+from endoforge.settings import Interval, Settings, check_ranges
 
 
 class PolypSettings(Settings):
     """How many polyps there are and what they look like (Paris types Is, IIa and Ip)."""
 
-    count: tuple[int, int] = Field((0, 4), description="fewest and most polyps on the piece")
-    diameter_mm: Range = Field(
-        (3.0, 16.0),
-        description="largest width, mm, drawn evenly in its logarithm; diminutive is up to 5, "
-        "large from 10 (ESGE)",
+    count: Count = Field((0, 4), description="fewest and most polyps on the piece")
+    diameter_mm: Spread = Field(
+        LogUniform(log_uniform=(3.0, 16.0)),
+        description="largest width, mm; diminutive is up to 5, large from 10 (ESGE)",
     )
     flat_share: float = Field(0.25, ge=0, le=1, description="share of flat polyps (IIa)")
     stalked_share: float = Field(
@@ -32,8 +32,7 @@ class PolypSettings(Settings):
         low, high = self.count
         if not 0 <= low <= high <= 200:
             raise ValueError(f"count must be two numbers from 0 to 200 in order, got {low}, {high}")
-        if not 1.0 <= self.diameter_mm[0] <= self.diameter_mm[1] <= 30.0:
-            raise ValueError(f"diameter_mm must lie within 1 to 30 mm, got {self.diameter_mm}")
+        check_ends(self, {"diameter_mm": (1.0, 30.0)})
         return self
 
 
@@ -41,47 +40,47 @@ class ColonSettings(Settings):
     """A colon drawn from rules; every range is drawn from once per colon."""
 
     length_mm: float = Field(500.0, ge=120, le=2500, description="length of the piece built, mm")
-    total_length_mm: Range = Field(
+    total_length_mm: Distribution = Field(
         (1300.0, 2100.0),
         description="length of the whole colon the piece is cut from, mm; CT colonography: "
         "1895 ± 263 (Khashab 2009), 1503 ± 185 (Utano 2022)",
     )
-    start: Range = Field(
+    start: Distribution = Field(
         (0.0, 1.0),
         description="where the piece begins, 0 the anus to 1 the caecum; held back so that it fits",
     )
-    calibre: Range = Field(
+    calibre: Distribution = Field(
         (0.85, 1.12),
         description="multiplies the segments' radii (14 mm sigmoid to 24 mm caecum; the "
         "unprepared ascending colon is 46 mm wide and the descending one 29 mm in CT)",
     )
-    calibre_variation: Range = Field(
+    calibre_variation: Distribution = Field(
         (0.03, 0.10), description="slow change of the radius along the colon, share; own choice"
     )
-    tortuosity: Range = Field(
+    tortuosity: Distribution = Field(
         (0.6, 1.2),
         description="size of the bends, 1 about 12 mm off the course every 12 cm; Khashab 2009 "
         "counts 10.9 ± 2.4 acute bends per colon",
     )
-    fold_spacing_mm: Range = Field(
+    fold_spacing_mm: Interval = Field(
         (15.0, 35.0), description="between folds of one row, mm; haustra are 2 to 4 cm long"
     )
-    fold_height: Range = Field(
+    fold_height: Distribution = Field(
         (0.25, 0.36), description="free edge above the wall as a share of the radius; own choice"
     )
-    fold_thickness_mm: Range = Field(
+    fold_thickness_mm: Distribution = Field(
         (1.1, 1.9), description="how far a fold's flank runs out, mm; folds are 2 to 3 mm thick"
     )
-    haustral_bulge: Range = Field(
+    haustral_bulge: Distribution = Field(
         (0.08, 0.18), description="depth of the pouches as a share of the radius; own choice"
     )
-    taenia_width_mm: Range = Field(
+    taenia_width_mm: Distribution = Field(
         (6.0, 11.0), description="width of the three bands, mm; taeniae are about 10 mm wide"
     )
-    taenia_relief_mm: Range = Field(
+    taenia_relief_mm: Distribution = Field(
         (0.3, 1.2), description="how far a taenia stands into the lumen, mm; own choice"
     )
-    relief_mm: Range = Field(
+    relief_mm: Distribution = Field(
         (0.08, 0.22), description="unevenness of the mucosa between 4 and 15 mm, mm; own choice"
     )
     polyps: PolypSettings = PolypSettings()
@@ -94,7 +93,8 @@ class ColonSettings(Settings):
 
     @model_validator(mode="after")
     def _plausible(self) -> "ColonSettings":
-        check_ranges(self, _PLAUSIBLE)
+        check_ends(self, _PLAUSIBLE)
+        check_ranges(self, {"fold_spacing_mm": (10.0, 80.0)})
         return self
 
 
@@ -105,7 +105,6 @@ _PLAUSIBLE: dict[str, tuple[float, float]] = {
     "calibre": (0.6, 1.5),
     "calibre_variation": (0.0, 0.25),
     "tortuosity": (0.0, 2.0),
-    "fold_spacing_mm": (10.0, 80.0),
     "fold_height": (0.0, 0.5),
     "fold_thickness_mm": (0.8, 5.0),
     "haustral_bulge": (0.0, 0.3),
