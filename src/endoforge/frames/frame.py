@@ -71,6 +71,9 @@ class Frame:
         texture_mm: The visible point in the rest frame of its object, mm: the same number for the
             same piece of tissue in every frame, however it moves or deforms; NaN where invalid.
         material: Number of the object that `texture_mm` belongs to; 0 where nothing was met.
+        moving: True where the visible tissue may move by itself between the previous frame and the
+            next one; elsewhere only the camera moves and flow follows from depth and poses alone.
+            None if nothing moves.
         right: The second eye of a stereo scope.
         facts: Further plain values: lights, sensor, instruments, keypoints, objects, tracks.
     """
@@ -96,5 +99,6 @@ class Frame:
     back_occluded: Bool[np.ndarray, "height width"] | None = None
     texture_mm: Float32[np.ndarray, "height width 3"] | None = None
     material: UInt8[np.ndarray, "height width"] | None = None
+    moving: Bool[np.ndarray, "height width"] | None = None
     right: RightView | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
