@@ -18,7 +18,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from endoforge.settings import Interval, Settings
 
@@ -106,13 +113,30 @@ def _ordered(value: tuple[int, int]) -> tuple[int, int]:
     return value
 
 
+def _kind(value: Any) -> str:
+    if isinstance(value, LogUniform | Normal | Choice):
+        value = value.model_dump()
+    if not isinstance(value, dict):
+        return "(ends)"
+    known = [name for name in ("log_uniform", "normal", "choice") if name in value]
+    return f"({known[0]})" if known else "(ends)"
+
+
 _Any = Interval | LogUniform | Normal | Choice[float]
+_Told = Annotated[
+    Annotated[Interval, Tag("(ends)")]
+    | Annotated[LogUniform, Tag("(log_uniform)")]
+    | Annotated[Normal, Tag("(normal)")]
+    | Annotated[Choice[float], Tag("(choice)")],
+    Discriminator(_kind),
+    BeforeValidator(_as_pair),
+]
 
 #: A number that is drawn once per sequence.
-Distribution = Annotated[_Any, BeforeValidator(_as_pair), _PerSequence()]
+Distribution = Annotated[_Told, _PerSequence()]
 
 #: A number that is drawn anew for every item within a sequence, e.g. every polyp.
-Spread = Annotated[_Any, BeforeValidator(_as_pair)]
+Spread = _Told
 
 #: A whole number that is drawn once per sequence: fixed, or both ends included.
 Count = Annotated[

@@ -142,7 +142,7 @@ def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _one_line(kind: type[Settings], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    where = [str(part) for part in first["loc"]]
+    where = [str(part) for part in first["loc"] if not str(part).startswith("(")]  # a kind's tag
     if first["type"] == "extra_forbidden":
         hint = _nearest(where[-1], _fields_at(kind, where[:-1]))
         return f"unknown setting {'.'.join(where)!r}; {hint}"

@@ -46,8 +46,8 @@ def test_settings_survive_a_round_trip_through_plain_values(values):
         ({"length_mm": 50}, "greater than or equal to 120"),
         ({"fold_height": [0.2, 0.9]}, "within 0.0 to 0.5"),
         ({"fold_height": [0.4, 0.2]}, "lower end"),
-        ({"polyps": {"count": [5, 2]}}, "in order"),
-        ({"polyps": {"diameter_mm": [5, 90]}}, "within 1 to 30 mm"),
+        ({"polyps": {"count": [5, 2]}}, "above the upper end"),
+        ({"polyps": {"diameter_mm": [5, 90]}}, "must lie within 1.0 to 30.0"),
         ({"axial_spacing_mm": 2.0}, "less than or equal to 0.7"),
     ],
 )
