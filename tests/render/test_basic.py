@@ -7,7 +7,8 @@ import pytest
 from endoforge.frames.frame import IGNORE
 from endoforge.optics.tissue import Tissue
 from endoforge.render.basic import intersect, render_basic
-from endoforge.render.surface import Rendering, SurfaceRenderer
+from endoforge.render.surface import SurfaceRenderer
+from endoforge.render.view import Rendering
 from render import worlds
 
 #: Pixels whose ray grazes an edge may fall to either side of it in single precision.

@@ -25,8 +25,10 @@ from endoforge.optics.tissue import (
     smith_visibility,
     soft_cosine,
 )
-from endoforge.render import parameters as fixed
-from endoforge.render.surface import Rendering, View, without_depthless
+from endoforge.render import constants as fixed
+from endoforge.render.assemble import without_depthless
+from endoforge.render.parameters import origin_of, pixel_rad
+from endoforge.render.view import Rendering, View
 from endoforge.scene.records import Scene, Surface
 
 _RAYS_AT_ONCE = 256
@@ -182,7 +184,7 @@ def follow(
     """Where each visible point goes in the next frame, and whether it is seen there."""
     matrix = view.next_camera_from_world
     pixels = camera.project(hits.point @ matrix[:3, :3].T + matrix[:3, 3])
-    eye = fixed.origin_of(matrix)
+    eye = origin_of(matrix)
     with np.errstate(invalid="ignore"):
         seen = camera.in_field(pixels)
     seen &= _dot(hits.facet, eye - hits.point) > 0
@@ -253,7 +255,7 @@ def bend(hits: Hits, skin: Skin, slope: float) -> Float[np.ndarray, "hits 3"]:
 def read_skin(scene: Scene, camera: Camera, hits: Hits) -> Skin:
     """Read the pattern from three sides and mix by the normal."""
     texture = pattern.tissue_texture(scene.tissues[0].texture_seed)
-    place = (hits.point - fixed.centre_of(scene.surface)) / scene.tissues[0].tile_mm
+    place = hits.point / scene.tissues[0].tile_mm
     level = pattern_level(scene.tissues[0], camera, hits)
     mixed = np.zeros((len(place), 8))
     gradient = np.zeros((len(place), 3))
@@ -301,7 +303,7 @@ def side_weights(normal: Float[np.ndarray, "hits 3"]) -> Float[np.ndarray, "hits
 def pattern_level(tissue: Tissue, camera: Camera, hits: Hits) -> Int[np.ndarray, "hits"]:
     """The level whose texels are about as wide as a pixel is on the surface."""
     facing = np.maximum(_dot(hits.normal, hits.out), fixed.STEEPEST)
-    width_mm = hits.distance / np.sqrt(camera.fx * camera.fy) / np.sqrt(facing)
+    width_mm = hits.distance * pixel_rad(camera) / np.sqrt(facing)
     texels = np.maximum(width_mm * pattern.SIZE / tissue.tile_mm, 1)
     level = np.minimum(np.log2(texels) + 0.5, pattern.LEVELS - 1)
     whole: Int[np.ndarray, "hits"] = level.astype(np.int64)

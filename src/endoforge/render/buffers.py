@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stays on the device for all frames: the mesh, the vessel pattern and the lens's rays.
+"""What stays on the device for all frames: the records of the mesh and the lens's rays.
 
 Import this file after `render.engine.start`.
 """
@@ -12,76 +12,61 @@ import mitsuba
 import numpy as np
 
 from endoforge.geometry.cameras import Camera, pixel_centres
-from endoforge.optics.texture import TissueTexture
+from endoforge.render.arrays import aligned, padded
+from endoforge.render.normals import mesh_normals
+from endoforge.render.partition import Partition
 from endoforge.scene.records import Surface
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
 mi: Any = mitsuba
 
-_INSTANCE_SHIFT = 8
-_ALIGNMENT = 64  # bytes
+_INSTANCE_SHIFT, _MATERIAL_SHIFT = 8, 24
 
 #: Side of the tiles in which the lanes take the pixels, px.
 TILE = 4
 
 
-def aligned(array: np.ndarray) -> np.ndarray:
-    """Copy numbers to one row that starts on a 64-byte border.
-
-    Dr.Jit uses NumPy's memory as it lies, and how it lies becomes part of the kernel: unaligned
-    arrays would mean another compilation for every scene.
-    """
-    room = np.empty(array.nbytes + _ALIGNMENT, np.uint8)
-    start = -room.ctypes.data % _ALIGNMENT
-    row = room[start : start + array.nbytes].view(array.dtype)
-    row[:] = array.ravel()
-    return row
-
-
 @dataclass(frozen=True, eq=False)
 class MeshBuffers:
-    """A surface on the device: the ray tracer's scene and flat records to read at a hit."""
+    """Flat records of a surface, to be read at a hit.
 
-    scene: Any
-    faces: Any  # 4 whole numbers per face: three vertices, label + instance * 256
-    face_normals: Any  # 4 floats per face: geometric normal, 0
-    vertices: Any  # 8 floats per vertex: normal, 0, tint, 0
+    Attributes:
+        faces: Four whole numbers per face: three vertices, label + instance * 256 + material * 2²⁴.
+        vertices: Eight floats per vertex: tint, blood and bile, place in the rest frame.
+        rest_normals: Four floats per vertex: normal in the rest frame, 0.
+        counts: How many faces stay, and how many have no moving corner.
+    """
+
+    faces: Any
+    vertices: Any
+    rest_normals: Any
+    counts: Any
 
 
-def upload_mesh(surface: Surface, centre: np.ndarray) -> MeshBuffers:
-    """Build the acceleration structure and the records of a surface, relative to a centre."""
-    positions = (surface.vertices_mm.astype(np.float64) - centre).astype(np.float32)
-    mesh = mi.Mesh("surface", len(positions), len(surface.faces))
-    values = mi.traverse(mesh)
-    values["vertex_positions"] = mi.Float(aligned(positions))
-    values["faces"] = mi.UInt32(aligned(surface.faces.astype(np.uint32)))
-    values.update()
-    meaning = surface.face_label + surface.face_instance.astype(np.uint32) * 2**_INSTANCE_SHIFT
-    nothing = np.zeros((len(positions), 1), np.float32)
-    vertices = np.hstack([surface.normals, nothing, surface.tint, nothing])
+def upload_mesh(surface: Surface, parts: Partition) -> MeshBuffers:
+    """Put the records of a surface on the device, in the order of the kernel."""
+    label = surface.face_label.astype(np.uint32)
+    label = label | surface.face_instance.astype(np.uint32) << _INSTANCE_SHIFT
+    if surface.face_material is not None:
+        label = label | surface.face_material.astype(np.uint32) << _MATERIAL_SHIFT
+    rest = surface.vertices_mm if surface.texture_mm is None else surface.texture_mm
+    stain = surface.stain
+    if stain is None:
+        stain = np.zeros((len(rest), 2), np.float32)
+    normals = surface.normals
+    if surface.texture_mm is not None:
+        normals = mesh_normals(rest, surface.faces)
+    records = np.hstack([surface.tint, stain, rest])[parts.vertices]
     buffers = MeshBuffers(
-        scene=mi.load_dict({"type": "scene", "surface": mesh}),
-        faces=mi.UInt32(aligned(np.column_stack([surface.faces, meaning]).astype(np.uint32))),
-        face_normals=mi.Float(aligned(_facets(positions, surface.faces))),
-        vertices=mi.Float(aligned(vertices)),
+        faces=mi.UInt32(
+            aligned(np.column_stack([parts.corners, label[parts.faces]]).astype(np.uint32))
+        ),
+        vertices=mi.Float(aligned(records)),
+        rest_normals=mi.Float(aligned(padded(normals[parts.vertices]))),
+        counts=mi.UInt32(aligned(np.array([parts.fixed_faces, parts.still_faces], np.uint32))),
     )
-    dr.eval(buffers.faces, buffers.face_normals, buffers.vertices)
+    dr.eval(buffers.faces, buffers.vertices, buffers.rest_normals, buffers.counts)
     return buffers
-
-
-def _facets(positions: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Geometric normal of each face, padded to four numbers."""
-    corners = positions[faces]
-    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-30)
-    return np.pad(across, ((0, 0), (0, 1)))
-
-
-def upload_texture(texture: TissueTexture) -> Any:
-    """Put the pyramid on the device: two whole numbers of four bytes per texel."""
-    words = mi.UInt32(aligned(texture.packed().view(np.uint32)))
-    dr.eval(words)
-    return words
 
 
 @dataclass(frozen=True, eq=False)

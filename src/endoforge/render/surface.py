@@ -1,90 +1,69 @@
 # SPDX-License-Identifier: Apache-2.0
 """Renders labelled frames of a surface scene, one compiled kernel for all of them."""
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Float32, Float64
 
-from endoforge.errors import SceneError, ShapeError
+from endoforge.errors import SceneError, SettingsError, ShapeError
 from endoforge.frames.frame import Frame
-from endoforge.geometry.cameras import Camera, FisheyeCamera
-from endoforge.optics.light import LightSource
-from endoforge.optics.sensor import SensorResponse, develop
-from endoforge.optics.texture import tissue_texture
+from endoforge.geometry.cameras import Camera
 from endoforge.render import parameters
+from endoforge.render.assemble import assemble, with_right
 from endoforge.render.engine import Device, start
-from endoforge.render.parameters import FOUND, HIDDEN
+from endoforge.render.parameters import Layout
+from endoforge.render.partition import partition
+from endoforge.render.view import OPTIONAL_LABELS, Rendering, RightEye
+from endoforge.render.view import View as View  # users take both from here
 from endoforge.scene.records import Scene
 
 if TYPE_CHECKING:
-    from endoforge.render.kernel import Planes
+    from endoforge.render.buffers import LensBuffers
+    from endoforge.render.hits import World
 
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """All that changes from frame to frame.
-
-    Attributes:
-        sequence: Number of the sequence.
-        index: Number of the frame within it.
-        camera_from_world: Pose of this frame, mm.
-        next_camera_from_world: Pose that the flow leads to, mm.
-        lights: Sources beside the lens, one to four.
-        sensor: From radiance to the picture.
-    """
-
-    sequence: int
-    index: int
-    camera_from_world: Float64[np.ndarray, "4 4"]
-    next_camera_from_world: Float64[np.ndarray, "4 4"]
-    lights: tuple[LightSource, ...]
-    sensor: SensorResponse
-
-
-@dataclass(frozen=True, eq=False)
-class Rendering:
-    """A frame, and the light that reached the sensor before it was developed.
-
-    Attributes:
-        frame: The labelled frame.
-        radiance: Scene-linear RGB; 0 where the lens sees nothing.
-    """
-
-    frame: Frame
-    radiance: Float32[np.ndarray, "height width 3"]
+#: Labels that the kernel computes under their own names.
+_PLANES = frozenset({"albedo", "shading", "texture_mm"})
+_MOST_MATERIALS = 255
 
 
 class SurfaceRenderer:
     """Renders views of one scene through one camera."""
 
-    def __init__(self, scene: Scene, camera: Camera, device: Device = "auto") -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        camera: Camera,
+        device: Device = "auto",
+        labels: frozenset[str] | None = None,
+    ) -> None:
         """Build the acceleration structure and put everything that stays on the device.
 
         Args:
-            scene: Anatomy and tissue.
+            scene: Anatomy, tissue and motion.
             camera: The lens; its rays are taken as they are, whatever the model.
             device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+            labels: Which optional labels each frame shall have, by their names in
+                `frames.frame.Frame` (see `view.OPTIONAL_LABELS`); None for none of them.
 
         Raises:
-            SceneError: The surface has no triangles.
+            SceneError: The surface has no triangles, or names a tissue that the scene lacks.
+            SettingsError: A label is not known.
             MissingDependency: The renderer cannot start on this machine.
         """
-        if len(scene.surface.faces) == 0:
-            raise SceneError("the scene's surface has 0 triangles; build the anatomy again")
+        check_scene(scene)
+        self.labels = check_labels(labels or frozenset())
         self.variant = start(device)
-        from endoforge.render import buffers
+        from endoforge.render import buffers, materials, moments
 
         self.scene, self.camera = scene, camera
         self._centre = parameters.centre_of(scene.surface)
-        self._mesh = buffers.upload_mesh(scene.surface, self._centre)
-        self._words = buffers.upload_texture(tissue_texture(scene.tissues[0].texture_seed))
+        self._parts = partition(scene)
+        self._mesh = buffers.upload_mesh(scene.surface, self._parts)
+        self._moments = moments.Moments(scene, self._parts, self._centre)
+        self._materials = materials.upload_materials(scene.tissues)
         self._lens = buffers.upload_lens(camera)
-        self._constant = {
-            **parameters.lens_numbers(camera),
-            **parameters.tissue_numbers(scene.tissues[0]),
-        }
 
     def render(self, view: View) -> Frame:
         """Render one labelled frame."""
@@ -94,60 +73,138 @@ class SurfaceRenderer:
         """Render one labelled frame and keep its scene-linear radiance.
 
         Raises:
-            ShapeError: The view has no light, or more than four.
+            ShapeError: The view has no light, or more than four, or lacks a pose that a label
+                needs.
         """
-        if not 1 <= len(view.lights) <= 4:
-            raise ShapeError(f"a view needs 1 to 4 lights, got {len(view.lights)}")
-        from endoforge.render import kernel
+        check_view(view, self.labels)
+        world = self._world(view)
+        rows = self._run(world, self._lens, self._values(view), self._destinations(view))
+        rendering = assemble(view, self.camera, rows, self.labels)
+        if view.right is None or "right" not in self.labels:
+            return rendering
+        right_rows = self._run(
+            world, _lens_of(view.right.camera), self._right_values(view, view.right), {}
+        )
+        return with_right(rendering, view, view.right, rows, right_rows)
 
+    def _world(self, view: View) -> "World":
+        from endoforge.render.hits import World
+
+        back = self.labels & {"back_flow_px", "back_occluded"}
+        beside = (
+            (view.index - 1, view.index, view.index + 1) if back else (view.index, view.index + 1)
+        )
+        earlier = self._moments.at(view.index - 1, beside) if back else None
+        now, later = (self._moments.at(view.index + k, beside) for k in (0, 1))
+        normals = self._moments.normals(view.index)
+        return World(self._mesh, self._materials, now, normals, later, earlier)
+
+    def _destinations(self, view: View) -> dict[str, Camera]:
+        """The eyes that the flows lead to."""
+        eyes = {"next": self.camera}
+        if self.labels & {"back_flow_px", "back_occluded"}:
+            eyes["previous"] = self.camera
+        if view.right is not None and "right" in self.labels:
+            eyes["right"] = view.right.camera
+        return eyes
+
+    def _values(self, view: View) -> dict[str, parameters.Numbers]:
+        here, centre = view.camera_from_world, self._centre
         values = {
-            **self._constant,
-            **parameters.pose_numbers(
-                view.camera_from_world, view.next_camera_from_world, self._centre
-            ),
+            **parameters.eye_numbers(here, centre),
+            "pixel_rad": [parameters.pixel_rad(self.camera)],
+            **parameters.light_numbers(view.lights, here, centre),
+        }
+        poses = {
+            "next": view.next_camera_from_world,
+            "previous": view.previous_camera_from_world,
+            "right": None if view.right is None else view.right.camera_from_world,
+        }
+        for name, camera in self._destinations(view).items():
+            pose = poses[name]
+            assert pose is not None  # check_view has seen to it
+            values |= parameters.destination_numbers(name, pose, here, centre)
+            values |= parameters.lens_numbers(name, camera)
+        return values
+
+    def _right_values(self, view: View, eye: RightEye) -> dict[str, parameters.Numbers]:
+        return {
+            **parameters.eye_numbers(eye.camera_from_world, self._centre),
+            "pixel_rad": [parameters.pixel_rad(eye.camera)],
             **parameters.light_numbers(view.lights, view.camera_from_world, self._centre),
         }
-        layout = parameters.layout_of(
-            values, len(view.lights), isinstance(self.camera, FisheyeCamera)
+
+    def _run(
+        self,
+        world: "World",
+        lens: "LensBuffers",
+        values: dict[str, parameters.Numbers],
+        destinations: Mapping[str, Camera],
+    ) -> Mapping[str, np.ndarray]:
+        from endoforge.render import kernel
+
+        surface = self.scene.surface
+        layout = Layout(
+            places=parameters.places_of(values),
+            lights=sum(name.endswith("_mu") for name in values),
+            models={name: camera.model for name, camera in destinations.items()},
+            planes=(self.labels & _PLANES) | {"normal_camera"} if destinations else frozenset(),
+            placed=surface.texture_mm is not None or self._parts.moves,
         )
-        planes = kernel.run(self._mesh, self._lens, self._words, parameters.pack(values), layout)
-        return self._assemble(view, planes)
+        return kernel.run(world, lens, parameters.pack(values), layout)
 
-    def _assemble(self, view: View, planes: "Planes") -> Rendering:
-        shape = (self.camera.height, self.camera.width)
-        radiance = planes.radiance.reshape(*shape, 3)
-        meaning = planes.meaning.reshape(shape)
-        frame = Frame(
-            sequence=view.sequence,
-            index=view.index,
-            image=develop(radiance, view.sensor),
-            camera=self.camera,
-            camera_from_world=view.camera_from_world,
-            next_camera_from_world=view.next_camera_from_world,
-            depth_mm=planes.depth.reshape(shape),
-            valid=(meaning & FOUND) != 0,
-            normal_camera=planes.normal.reshape(*shape, 3),
-            label=meaning.astype(np.uint8),  # the lowest byte
-            instance=(meaning >> 8).astype(np.uint16),  # the next two
-            flow_px=planes.flow.reshape(*shape, 2),
-            occluded=(meaning & HIDDEN) != 0,
+
+@lru_cache(maxsize=2)
+def _lens_of(camera: Camera) -> Any:
+    """A second eye's rays on the device; the last two are remembered."""
+    from endoforge.render.buffers import upload_lens
+
+    return upload_lens(camera)
+
+
+def check_scene(scene: Scene) -> None:
+    """Refuse what cannot be rendered.
+
+    Raises:
+        SceneError: The surface has no triangles, or names a tissue that the scene lacks.
+    """
+    if len(scene.surface.faces) == 0:
+        raise SceneError("the scene's surface has 0 triangles; build the anatomy again")
+    material = scene.surface.face_material
+    last = 0 if material is None else int(material.max())
+    if last >= len(scene.tissues) or len(scene.tissues) > _MOST_MATERIALS:
+        raise SceneError(
+            f"the scene's faces name tissue {last} and it has {len(scene.tissues)} tissues, "
+            f"expected one for each and at most {_MOST_MATERIALS}; build the scene again"
         )
-        return Rendering(without_depthless(frame), radiance)
 
 
-def without_depthless(frame: Frame) -> Frame:
-    """Mark what a very wide lens sees sideways and behind itself as invalid: z is not above 0."""
-    depthless = frame.valid & ~(frame.depth_mm > 0)
-    if not depthless.any():
-        return frame
-    arrays = {
-        name: getattr(frame, name).copy() for name in ("depth_mm", "normal_camera", "flow_px")
-    }
-    for array in arrays.values():
-        array[depthless] = np.nan
-    return replace(
-        frame,
-        **arrays,
-        valid=frame.valid & ~depthless,
-        occluded=frame.occluded & ~depthless,
-    )
+def check_labels(labels: frozenset[str]) -> frozenset[str]:
+    """Refuse labels that nobody knows.
+
+    Raises:
+        SettingsError: Names the label and those that there are.
+    """
+    if unknown := sorted(labels - OPTIONAL_LABELS):
+        raise SettingsError(
+            f"unknown label {unknown[0]!r}; expected some of {', '.join(sorted(OPTIONAL_LABELS))}"
+        )
+    return labels
+
+
+def check_view(view: View, labels: frozenset[str]) -> None:
+    """Refuse a view without light, or without a pose that a label needs.
+
+    Raises:
+        ShapeError: Says what is missing.
+    """
+    if not 1 <= len(view.lights) <= 4:
+        raise ShapeError(f"a view needs 1 to 4 lights, got {len(view.lights)}")
+    back = labels & {"back_flow_px", "back_occluded"}
+    if back and view.previous_camera_from_world is None:
+        raise ShapeError(
+            f"the label {min(back)} needs the pose of the previous frame, got a view without "
+            "previous_camera_from_world; give it one"
+        )
+    if "right" in labels and view.right is None:
+        raise ShapeError("the label right needs a second eye, got a view without one; give it one")

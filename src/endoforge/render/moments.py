@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scene at one instant on the device: what stays, what moves, and where its vertices are.
+
+Import this file after `render.engine.start`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import drjit
+import mitsuba
+import numpy as np
+from jaxtyping import Float32, Int
+
+from endoforge.render.arrays import aligned, padded
+from endoforge.render.normals import TurningNormals
+from endoforge.render.partition import Partition
+from endoforge.scene.records import Scene
+
+dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
+mi: Any = mitsuba
+
+#: A frame, the one before it and the one after it.
+_KEPT = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """What a ray can meet at one instant, relative to the scene's centre.
+
+    Attributes:
+        fixed: Ray tracer of the faces that stay, or None.
+        moving: Ray tracer of the faces that move, or None.
+        positions: All vertices, four floats each.
+    """
+
+    fixed: Any
+    moving: Any
+    positions: Any
+
+
+class Moments:
+    """Keeps the last few instants of a scene; a step forward builds one new ray tracer."""
+
+    def __init__(self, scene: Scene, parts: Partition, centre: np.ndarray) -> None:
+        """Build what never changes."""
+        self._parts, self._centre, self._motion = parts, centre, scene.motion
+        self._rest = self._relative(scene.surface.vertices_mm)
+        fixed, corners = parts.fixed_vertices, parts.corners
+        self._fixed_scene = None
+        if parts.fixed_faces > 0:
+            self._fixed_scene = _tracer(self._rest[:fixed], corners[: parts.fixed_faces])[1]
+        self._moving_corners = corners[parts.fixed_faces :] - fixed
+        given = scene.surface.normals[parts.vertices]
+        self._given = padded(given)
+        self._kept: dict[int, tuple[Any, Moment]] = {}
+        self._still = Moment(self._fixed_scene, None, mi.Float(aligned(padded(self._rest))))
+        self._normals = mi.Float(aligned(self._given))
+        self._normals_frame: int | None = None
+        self._turning: TurningNormals | None = None
+        if parts.moves:
+            self._turning = TurningNormals(self._rest[fixed:], self._moving_corners, given[fixed:])
+
+    def at(self, frame: int, beside: tuple[int, ...] = ()) -> Moment:
+        """The scene at a frame.
+
+        Args:
+            frame: Which frame.
+            beside: Frames that are wanted at the same time and must be kept.
+        """
+        if not self._parts.moves or self._motion is None:
+            return self._still
+        if frame not in self._kept:
+            moved = self._relative(self._motion.vertices_at(frame))
+            self._kept[frame] = self._rebuilt(self._spare(frame, beside), moved)
+        return self._kept[frame][1]
+
+    def normals(self, frame: int) -> Any:
+        """Vertex normals at a frame, four floats each."""
+        if self._turning is not None and frame != self._normals_frame:
+            moved = np.array(self.at(frame).positions).reshape(-1, 4)[:, :3]
+            normals = self._given.copy()
+            fixed = self._parts.fixed_vertices
+            normals[fixed:, :3] = self._turning.at(moved[fixed:])
+            self._normals, self._normals_frame = mi.Float(aligned(normals)), frame
+        return self._normals
+
+    def _relative(
+        self, vertices_mm: Float32[np.ndarray, "all 3"]
+    ) -> Float32[np.ndarray, "vertices 3"]:
+        placed: Float32[np.ndarray, "vertices 3"] = (
+            vertices_mm[self._parts.vertices].astype(np.float64) - self._centre
+        ).astype(np.float32)
+        return placed
+
+    def _spare(self, frame: int, beside: tuple[int, ...]) -> Any:
+        """A mesh of the kept frame that lies farthest from a wanted one, or None."""
+        if len(self._kept) < _KEPT:
+            return None
+        idle = [known for known in self._kept if known not in beside]
+        return self._kept.pop(max(idle, key=lambda known: abs(known - frame)))[0]
+
+    def _rebuilt(self, values: Any, moved: np.ndarray) -> tuple[Any, Moment]:
+        place = moved[self._parts.fixed_vertices :]
+        if values is None:
+            values, tracer = _tracer(place, self._moving_corners)
+        else:
+            values["surface.vertex_positions"] = mi.Float(aligned(place))
+            values.update()
+            tracer = values.node
+        return values, Moment(self._fixed_scene, tracer, mi.Float(aligned(padded(moved))))
+
+
+def _tracer(
+    positions: Float32[np.ndarray, "some 3"], corners: Int[np.ndarray, "faces 3"]
+) -> tuple[Any, Any]:
+    """A ray tracer of one mesh: its values that can be changed, and itself."""
+    mesh = mi.Mesh("surface", len(positions), len(corners))
+    values = mi.traverse(mesh)
+    values["vertex_positions"] = mi.Float(aligned(positions))
+    values["faces"] = mi.UInt32(aligned(corners.astype(np.uint32)))
+    values.update()
+    tracer = mi.load_dict({"type": "scene", "surface": mesh})
+    return mi.traverse(tracer), tracer
