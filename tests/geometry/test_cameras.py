@@ -77,7 +77,8 @@ def test_direction_to_pixel_to_direction_returns_out_to_the_rim(camera: Camera) 
     )
     pixels = camera.project(7.0 * rays)
     assert np.isfinite(pixels).all()
-    assert np.abs(camera.unproject(pixels) - rays).max() < 1e-8
+    whole = dataclasses.replace(camera, content=None)  # the rim may lie outside a round picture
+    assert np.abs(whole.unproject(pixels) - rays).max() < 1e-8
 
 
 @lenses
@@ -215,7 +216,7 @@ def test_resizing_moves_every_point_with_the_picture(camera: Camera) -> None:
     rays = camera.unproject(dense_pixels(camera))
     expected = camera.project(rays) * (80 / camera.width, 40 / camera.height)
     np.testing.assert_allclose(half.project(rays), expected, atol=1e-9)
-    assert half.field_angle_rad == camera.field_angle_rad
+    assert half.field_angle_rad == pytest.approx(camera.field_angle_rad, abs=1e-12)
 
 
 def test_fields_of_view_reach_the_stated_borders() -> None:
@@ -265,10 +266,13 @@ def test_plain_values_survive_json(camera: Camera) -> None:
         ({"distortion": 1}, r"'distortion' must hold 5 numbers, got 1"),
         ({"distortion": [0, 0, 0, 0, 1e300]}, r"'distortion' must hold numbers up to 1e\+06"),
         ({"distortion": [-1e5, 0, 0, 0, 0]}, r"folds back 0\.104 degrees off axis, expected 1"),
-        ({"model": "orthographic"}, r"'model' must be 'pinhole' or 'fisheye', got 'orthographic'"),
+        (
+            {"model": "orthographic"},
+            r"'model' must be 'pinhole', 'fisheye' or 'omnidirectional', got 'ortho",
+        ),
         ({"model": ["pinhole"]}, r"'model' must be"),
         ({"model": "fisheye"}, r"'distortion' must hold 4"),
-        ({"focal": 3}, r"unknown camera key 'focal'; valid: width, height, fx"),
+        ({"focal": 3}, r"unknown camera key 'focal'; valid: width, height, content, fx"),
         ({"fx": ...}, r"'fx' is missing"),
     ],
 )

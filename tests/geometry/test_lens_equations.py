@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from endoforge.geometry.cameras import Camera, PinholeCamera
+from endoforge.geometry.cameras import Camera
 from endoforge.geometry.lens_equations import (
     brown_conrady_project,
     kannala_brandt_project,
     odd_polynomial,
     odd_polynomial_slope,
+    omnidirectional_project,
 )
 from geometry.lenses import LENSES
 
@@ -23,7 +24,11 @@ lenses = pytest.mark.parametrize("camera", LENSES.values(), ids=LENSES.keys())
 
 
 def formula(camera: Camera):
-    return brown_conrady_project if isinstance(camera, PinholeCamera) else kannala_brandt_project
+    return {
+        "pinhole": brown_conrady_project,
+        "fisheye": kannala_brandt_project,
+        "omnidirectional": omnidirectional_project,
+    }[camera.model]
 
 
 @lenses
