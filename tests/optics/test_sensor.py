@@ -1,67 +1,116 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sensor's response: pure power law, a smooth shoulder, exposure without a memory."""
+"""The whole chain: every stage can be switched off, and nothing leaks from frame to frame."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from endoforge.optics.sensor import (
-    SensorResponse,
-    develop,
-    exposure,
-    respond,
-    sample_sensor,
-)
+from endoforge.errors import SettingsError
+from endoforge.geometry.cameras import FisheyeCamera
+from endoforge.optics.haze import Veils
+from endoforge.optics.lens_faults import Stop
+from endoforge.optics.response import respond
+from endoforge.optics.sensor import SensorResponse, develop, develop_clean, sample_sensor
 from endoforge.optics.settings import SensorSettings
 from endoforge.streams import stream
+
+CAMERA = FisheyeCamera.from_field_of_view(80, 64, diagonal_deg=140.0)
+FAULTY = SensorResponse(
+    metering=0.5,
+    blur_px=0.6,
+    vignetting=1.5,
+    fringe_px=1.0,
+    corner_blur_px=1.0,
+    stop=Stop(corner_cut=0.3, edge_px=3.0),
+    veils=Veils(glare=0.05, dirt=0.5, fog=0.2, smoke=0.3, seed=3),
+    shot_noise=0.02,
+    read_noise=0.005,
+    sharpening=0.6,
+    jpeg_quality=70,
+    h264_quantiser=30,
+)
 
 
 def flat(value: float) -> np.ndarray:
     return np.full((16, 20, 3), value, np.float32)
 
 
-def test_below_the_shoulder_the_response_is_the_power_law():
-    value = np.linspace(0, 0.6, 50)
-    np.testing.assert_allclose(respond(value, SensorResponse()), value ** (1 / 2.2))
-
-
-def test_the_shoulder_joins_without_step_or_kink_and_ends_at_white():
-    sensor = SensorResponse(gamma=1.0, shoulder=0.6)
-    step = 1e-6
-    before, at, after = respond(np.array([0.6 - step, 0.6, 0.6 + step]), sensor)
-    assert after - at == pytest.approx(at - before, rel=1e-3)
-    value = respond(np.linspace(0, 50, 5000), sensor)
-    assert (np.diff(value) >= 0).all()
-    assert value[-1] == pytest.approx(1)
+def scene() -> np.ndarray:
+    return np.random.default_rng(1).random((64, 80, 3), np.float32)
 
 
 def test_the_picture_is_the_rounded_response():
     sensor = SensorResponse(gain=1.3)
     radiance = np.random.default_rng(0).random((40, 50, 3), np.float32) * 3
-    expected = respond(radiance.astype(np.float64) * 1.3, sensor) * 255
+    expected = respond(radiance.astype(np.float64) * 1.3, sensor.gamma, sensor.shoulder) * 255
     assert np.abs(develop(radiance, sensor) - expected).max() <= 1.01
 
 
 def test_developing_leaves_the_radiance_alone():
-    radiance = flat(0.3)
-    develop(radiance, SensorResponse(blur_px=0.8, metering=1.0))
-    assert (radiance == np.float32(0.3)).all()
+    radiance = scene()
+    develop(radiance, FAULTY, np.random.default_rng(0), CAMERA)
+    assert (radiance == scene()).all()
 
 
-def test_full_metering_brings_every_flat_picture_to_the_target():
-    sensor = SensorResponse(metering=1.0, target=0.25)
-    for value in (0.01, 0.1, 0.8):
-        assert exposure(flat(value), sensor) * value == pytest.approx(0.25, rel=1e-5)
+def test_a_picture_is_not_changed_by_the_next_one():
+    first = develop(scene(), FAULTY, np.random.default_rng(0), CAMERA)
+    kept = first.copy()
+    develop(1 - scene(), FAULTY, np.random.default_rng(1), CAMERA)
+    assert (first == kept).all()
 
 
-def test_half_metering_corrects_half_of_the_error():
-    sensor = SensorResponse(metering=0.5, target=0.25)
-    ratio = exposure(flat(0.1), sensor) * 0.1 / (exposure(flat(0.4), sensor) * 0.4)
-    assert ratio == pytest.approx(0.5, rel=1e-5)
+def test_the_same_random_numbers_make_the_same_picture():
+    one, two, other = (
+        develop(scene(), FAULTY, np.random.default_rng(seed), CAMERA) for seed in (4, 4, 5)
+    )
+    assert (one == two).all()
+    assert (one != other).any()
 
 
-def test_without_metering_the_gain_is_fixed_and_black_stays_black():
-    assert exposure(flat(0.7), SensorResponse(gain=1.5)) == 1.5
-    assert develop(flat(0.0), SensorResponse(metering=1.0)).max() == 0
+def test_without_faults_the_picture_is_the_clean_one():
+    sensor = SensorResponse(metering=0.6, saturation=1.3)
+    assert (develop(scene(), sensor) == develop_clean(scene(), sensor)).all()
+
+
+def test_the_clean_picture_has_the_exposure_and_curve_of_the_faulty_one_and_no_fault():
+    plain = SensorResponse(metering=FAULTY.metering)
+    assert (develop_clean(scene(), FAULTY) == develop(scene(), plain)).all()
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"blur_px": 0.8},
+        {"vignetting": 2.0},
+        {"fringe_px": 1.0},
+        {"corner_blur_px": 1.5},
+        {"stop": Stop(edge_px=4.0, corner_cut=0.5)},
+        {"veils": Veils(dirt=0.8)},
+        {"veils": Veils(smoke=0.5)},
+        {"shot_noise": 0.05},
+        {"read_noise": 0.05},
+        {"saturation": 1.4},
+        {"sharpening": 1.0},
+        {"jpeg_quality": 30},
+        {"h264_quantiser": 40},
+    ],
+    ids=lambda changed: "-".join(changed),
+)
+def test_each_stage_alone_changes_the_picture(changed):
+    plain = SensorResponse()
+    faulty = develop(scene(), replace(plain, **changed), np.random.default_rng(0), CAMERA)
+    assert (faulty != develop(scene(), plain)).any()
+
+
+def test_noise_without_random_numbers_is_refused():
+    with pytest.raises(SettingsError, match=r"0\.02.*hand develop an rng"):
+        develop(scene(), SensorResponse(shot_noise=0.02))
+
+
+def test_a_vignette_without_a_camera_is_refused():
+    with pytest.raises(SettingsError, match=r"1\.5.*hand develop the camera"):
+        develop(scene(), SensorResponse(vignetting=1.5))
 
 
 def test_blur_spreads_a_point_and_keeps_its_light():
@@ -72,9 +121,14 @@ def test_blur_spreads_a_point_and_keeps_its_light():
     assert soft[..., 0].astype(int).sum() == pytest.approx(int(sharp[..., 0].sum()), abs=4)
 
 
+def test_black_stays_black():
+    assert develop(flat(0.0), SensorResponse(metering=1.0)).max() == 0
+
+
 def test_drawn_sensors_stay_within_the_settings():
-    settings = SensorSettings()
+    settings = SensorSettings(jpeg_quality=(60, 90), vignetting=(0.5, 2), dirt=(0.1, 0.2))
     sensor = sample_sensor(settings, stream(0, "sensor", 5))
     for name in type(settings).model_fields:
         low, high = getattr(settings, name)
-        assert low <= getattr(sensor, name) <= high
+        holder = next(h for h in (sensor, sensor.stop, sensor.veils) if hasattr(h, name))
+        assert low <= getattr(holder, name) <= high

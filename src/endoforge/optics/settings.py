@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be told to light, tissue and sensor."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from endoforge.distributions import Distribution, Spread
+from endoforge.distributions import Distribution, Spread, check_ends
 from endoforge.settings import Settings
+
+_OFF = (0.0, 0.0)
 
 
 class LightSettings(Settings):
@@ -65,7 +67,7 @@ class TissueSettings(Settings):
 
 
 class SensorSettings(Settings):
-    """From scene-linear radiance to the picture on the screen."""
+    """From scene-linear radiance to the picture on the screen. 0 switches a fault off."""
 
     gain: Distribution = Field((0.85, 1.2), description="sensor value per unit of radiance")
     gamma: Distribution = Field((2.1, 2.3), description="exponent of the display's response")
@@ -82,3 +84,63 @@ class SensorSettings(Settings):
     blur_px: Distribution = Field(
         (0.4, 0.8), description="standard deviation of the lens's point spread, px"
     )
+    corner_blur_px: Distribution = Field(
+        _OFF, description="standard deviation of further blur in the corners, px"
+    )
+    vignetting: Distribution = Field(
+        _OFF,
+        description="power k of cos(angle to the axis) by which light falls off; 4 is a bare lens",
+    )
+    fringe_px: Distribution = Field(
+        _OFF, description="distance of red and of blue from green in the corners, px"
+    )
+    edge_px: Distribution = Field(
+        _OFF, description="width over which the edge of the lit area fades to black, px"
+    )
+    corner_cut: Distribution = Field(
+        _OFF,
+        description="how much of each corner the processor blacks out, share of half the height",
+    )
+    glare: Distribution = Field(
+        _OFF, description="share of the light that the optics scatter over the picture, 0 to 1"
+    )
+    dirt: Distribution = Field(_OFF, description="opacity of smears on the lens, 0 to 1")
+    fog: Distribution = Field(_OFF, description="opacity of condensation on the lens, 0 to 1")
+    smoke: Distribution = Field(_OFF, description="opacity of cautery smoke, 0 to 1")
+    shot_noise: Distribution = Field(
+        _OFF, description="noise of the light at white, standard deviation in sensor values"
+    )
+    read_noise: Distribution = Field(
+        _OFF, description="noise of the read-out, standard deviation in sensor values"
+    )
+    saturation: Distribution = Field(
+        (1.0, 1.0),
+        description="distance of colours from grey, times this; 1 leaves them as they are",
+    )
+    sharpening: Distribution = Field(
+        _OFF, description="share of the unsharp mask that the processor adds"
+    )
+    sharpening_px: Distribution = Field(
+        (1.0, 1.0), description="standard deviation of the unsharp mask's blur, px"
+    )
+    jpeg_quality: Distribution = Field(
+        _OFF, description="JPEG quality as libjpeg counts, 1 to 100; 0 for no JPEG"
+    )
+    h264_quantiser: Distribution = Field(
+        _OFF, description="constant quantiser of an H.264 key frame, 1 to 51; 0 for no H.264"
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "SensorSettings":
+        """Refuse what no stage of the chain can do."""
+        check_ends(
+            self,
+            {name: (0, 1) for name in ("metering", "glare", "dirt", "fog", "smoke")}
+            | {name: (0, 30) for name in ("blur_px", "corner_blur_px", "edge_px")}
+            | {"gamma": (0.2, 5), "shoulder": (0, 0.99), "target": (0, 1), "gain": (0, 1e6)}
+            | {"vignetting": (0, 12), "fringe_px": (-20, 20), "corner_cut": (0, 1.5)}
+            | {"shot_noise": (0, 1), "read_noise": (0, 1), "saturation": (0, 3)}
+            | {"sharpening": (0, 5), "sharpening_px": (0.2, 10)}
+            | {"jpeg_quality": (0, 100), "h264_quantiser": (0, 51)},
+        )
+        return self

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a lens does to the light of a picture: vignetting, colour fringes, blur, a field stop.
+
+Every function takes scene-linear RGB and returns a new picture, or the same one where it has
+nothing to do. `out` takes the result, as in NumPy; it may be the picture itself. What lies on the
+lens is in `optics.haze`.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from endoforge.geometry.cameras import Camera
+from endoforge.optics.scratch import scratch
+
+Light = Float32[np.ndarray, "height width 3"]
+Share = Float32[np.ndarray, "height width"]
+
+_LEAST_COSINE = 0.02
+_RED, _BLUE = 0, 2
+
+
+@dataclass(frozen=True)
+class Stop:
+    """The lit area of the picture, as far as the lens or the processor cuts it.
+
+    Attributes:
+        corner_cut: How far each corner is cut off, as a share of half the height; 0 for none.
+        edge_px: Width over which light falls from all to nothing, px.
+    """
+
+    corner_cut: float = 0.0
+    edge_px: float = 0.0
+
+
+def transmit(
+    light: Light, camera: Camera, exponent: float, stop: Stop, out: Light | None = None
+) -> Light:
+    """Darken what lies off the axis, and let the lit area end.
+
+    Args:
+        light: Scene-linear RGB.
+        camera: Says how far off the axis each pixel looks, and where its field ends.
+        exponent: k of cos^k of the angle to the axis; 0 for no vignette.
+        stop: Where the lit area ends.
+        out: Where the result goes.
+    """
+    if exponent == 0 and stop == Stop():
+        return light
+    darkened: Light = np.multiply(light, _transmission(camera, exponent, stop), out=out)
+    return darkened
+
+
+@lru_cache(maxsize=8)
+def _transmission(camera: Camera, exponent: float, stop: Stop) -> Light:
+    """Share of the light that passes at each pixel, the same for each colour."""
+    share = cosine_power(camera, exponent) * content_share(camera, stop)
+    alike: Light = np.repeat(share[..., None], 3, axis=-1)
+    return alike
+
+
+def cosine_power(camera: Camera, exponent: float) -> Share:
+    """The vignette: the cosine of each pixel's angle to the axis, to the power of k.
+
+    1 where the lens sees nothing. A thin lens without any stop beside its own has k = 4.
+
+    Source:
+        The cos⁴ law with a free exponent: Batlle, Montiel, Tardós, *Photometric single-view dense
+        3D reconstruction in endoscopy*, IROS 2022, section III.
+    """
+    cosine = np.nan_to_num(camera.rays()[..., 2], nan=1.0)
+    power: Share = (np.maximum(cosine, _LEAST_COSINE) ** exponent).astype(np.float32)
+    return power
+
+
+def fringe(light: Light, corner_px: float, out: Light | None = None) -> Light:
+    """Magnify red a little more, and blue a little less, than green (lateral aberration).
+
+    Args:
+        light: Scene-linear RGB.
+        corner_px: How far red and blue each move away from green in the corners, px; negative
+            for the other direction, 0 for none.
+        out: Where the result goes.
+    """
+    if corner_px == 0:
+        return light
+    height, width = light.shape[:2]
+    growth = corner_px / (0.5 * float(np.hypot(height, width)))
+    channels = [scratch(f"channel{k}", (height, width)) for k in range(3)]
+    moved = [scratch(f"moved{k}", (height, width)) for k in range(3)]
+    cv2.split(light, channels)
+    for channel, scale in ((_RED, 1 + growth), (_BLUE, 1 - growth)):
+        _magnify(channels[channel], scale, moved[channel])
+    merged: Light = cv2.merge([moved[_RED], channels[1], moved[_BLUE]], dst=out)
+    return merged
+
+
+def _magnify(channel: Share, scale: float, out: Share) -> None:
+    height, width = channel.shape
+    shift = ((1 - scale) * (width - 1) / 2, (1 - scale) * (height - 1) / 2)
+    forward = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    cv2.warpAffine(
+        channel,
+        forward,
+        (width, height),
+        dst=out,
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+
+
+def spread(light: Light, sigma_px: float, out: Light | None = None) -> Light:
+    """Blur with the lens's point spread, a Gaussian of this standard deviation; 0 for none."""
+    if sigma_px == 0:
+        return light
+    blurred: Light = cv2.GaussianBlur(light, (0, 0), sigma_px, dst=out)
+    return blurred
+
+
+def spread_outwards(light: Light, sigma_px: float, out: Light | None = None) -> Light:
+    """Blur the corners with this standard deviation, the middle not at all (field curvature)."""
+    if sigma_px == 0:
+        return light
+    change = cv2.GaussianBlur(light, (0, 0), sigma_px, dst=scratch("blurred", light.shape))
+    change -= light
+    change *= _eccentricity(light.shape[0], light.shape[1])
+    mixed: Light = np.add(light, change, out=out)
+    return mixed
+
+
+@lru_cache(maxsize=8)
+def _eccentricity(height: int, width: int) -> Light:
+    """0 in the middle, 1 in the corners, with the square of the distance; alike for each colour."""
+    down = (np.arange(height) + 0.5) / height * 2 - 1
+    across = (np.arange(width) + 0.5) / width * 2 - 1
+    squared = (down * height)[:, None] ** 2 + (across * width)[None] ** 2
+    share = (squared / (height**2 + width**2)).astype(np.float32)
+    alike: Light = np.repeat(share[..., None], 3, axis=-1)
+    return alike
+
+
+def content_share(camera: Camera, stop: Stop) -> Share:
+    """How much light passes at each pixel: 1 inside the lit area, 0 outside it.
+
+    The edge lies inside the camera's field, so that no light is asked of pixels without a ray.
+    Half of the light passes at half of `edge_px`; where less does, a label has no picture.
+    """
+    inside = camera.valid() & _uncut(camera.height, camera.width, stop.corner_cut)
+    if stop.edge_px == 0 or inside.all():
+        return inside.astype(np.float32)
+    framed = np.pad(inside.astype(np.uint8), 1, mode="edge")
+    depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
+    rise = np.clip((depth - 0.5) / stop.edge_px, 0, 1)
+    share: Share = (rise**2 * (3 - 2 * rise)).astype(np.float32)
+    return share
+
+
+def _uncut(height: int, width: int, corner_cut: float) -> np.ndarray:
+    """True where a pixel is not in one of the four corners."""
+    from_top = np.minimum(np.arange(height), np.arange(height)[::-1]) + 0.5
+    from_side = np.minimum(np.arange(width), np.arange(width)[::-1]) + 0.5
+    kept: np.ndarray = from_top[:, None] + from_side[None] >= corner_cut * height / 2
+    return kept

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lens: a cosine law, colours that part in the corners, blur that keeps light, a soft edge."""
+
+import numpy as np
+import pytest
+
+from endoforge.geometry.cameras import FisheyeCamera, PinholeCamera
+from endoforge.optics import lens_faults as lens
+from endoforge.optics.lens_faults import Stop
+
+WIDE = FisheyeCamera.from_field_of_view(80, 64, diagonal_deg=140.0)
+
+
+def test_the_vignette_is_a_power_of_the_cosine():
+    camera = PinholeCamera.from_field_of_view(81, 61, horizontal_deg=90.0)
+    share = lens.cosine_power(camera, 4.0)
+    column = (np.arange(81) + 0.5 - camera.cx) / camera.fx
+    np.testing.assert_allclose(share[30], (1 + column**2) ** -2.0, rtol=1e-5)
+
+
+def test_transmission_is_vignette_times_edge():
+    light = np.ones((64, 80, 3), np.float32)
+    stop = Stop(corner_cut=0.4, edge_px=5.0)
+    expected = lens.cosine_power(WIDE, 1.5) * lens.content_share(WIDE, stop)
+    for channel in range(3):
+        passed = lens.transmit(light, WIDE, 1.5, stop)[..., channel]
+        np.testing.assert_allclose(passed, expected, rtol=1e-6)
+
+
+def test_the_edge_is_soft_and_the_corners_are_dark():
+    share = lens.content_share(WIDE, Stop(corner_cut=0.5, edge_px=6.0))
+    assert share[0, 0] == 0
+    assert share[32, 40] == 1
+    diagonal = share[np.arange(32), np.arange(32)]
+    assert (np.diff(diagonal) >= 0).all()
+    assert ((diagonal > 0.05) & (diagonal < 0.95)).sum() >= 3
+
+
+def test_the_corners_that_are_cut_have_the_stated_size():
+    share = lens.content_share(WIDE, Stop(corner_cut=0.5))
+    assert np.count_nonzero(share[0] == 0) == 2 * 15
+    assert np.count_nonzero(share[:, 0] == 0) == 2 * 15
+
+
+def test_red_moves_out_and_blue_moves_in_by_the_stated_distance():
+    light = np.zeros((201, 201, 3), np.float32)
+    light[150, 150] = 1
+    moved = lens.fringe(light, 2.0)
+    place = np.arange(201)
+    red, green, blue = (moved[..., k].sum(0) @ place / moved[..., k].sum() for k in range(3))
+    corner = 201 / 2
+    assert green == pytest.approx(150)
+    assert red - green == pytest.approx(2.0 / np.sqrt(2) * 50 / corner, abs=0.02)
+    assert green - blue == pytest.approx(2.0 / np.sqrt(2) * 50 / corner, abs=0.02)
+
+
+@pytest.mark.parametrize("blur", [lens.spread, lens.spread_outwards])
+def test_blur_keeps_the_light_of_a_flat_picture(blur):
+    light = np.full((30, 40, 3), 0.7, np.float32)
+    np.testing.assert_allclose(blur(light, 1.5), 0.7, rtol=1e-5)
+
+
+def test_the_middle_stays_sharp_where_corners_blur():
+    light = np.zeros((61, 61, 3), np.float32)
+    light[30, 30] = light[4, 4] = 1
+    blurred = lens.spread_outwards(light, 1.5)
+    assert blurred[30, 30, 0] > 0.99
+    assert blurred[4, 4, 0] < 0.5
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda light, out: lens.spread(light, 0.8, out=out),
+        lambda light, out: lens.spread_outwards(light, 0.8, out=out),
+        lambda light, out: lens.fringe(light, 1.0, out=out),
+        lambda light, out: lens.transmit(light, WIDE, 1.0, Stop(), out=out),
+    ],
+)
+def test_in_place_is_the_same(fault):
+    light = np.random.default_rng(0).random((64, 80, 3), np.float32)
+    apart = fault(light, None).copy()
+    np.testing.assert_array_equal(fault(light, light), apart)
+    np.testing.assert_array_equal(light, apart)
+
+
+def test_nothing_to_do_gives_the_picture_back():
+    light = np.ones((64, 80, 3), np.float32)
+    assert lens.fringe(light, 0.0) is light
+    assert lens.spread(light, 0.0) is light
+    assert lens.spread_outwards(light, 0.0) is light
+    assert lens.transmit(light, WIDE, 0.0, Stop()) is light
