@@ -41,7 +41,8 @@ def camera_from_dict(values: Mapping[str, Any]) -> Camera:
         if name not in values and field.default is dataclasses.MISSING:
             raise CameraError(f"camera key {name!r} is missing; a {kind.model} camera needs it")
     known: dict[str, Any] = {name: values[name] for name in fields if name in values}
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+    known = {name: tuple(v) if isinstance(v, list) else v for name, v in known.items()}
+    return kind(**known)
 
 
 def _kind_of(values: Mapping[str, Any]) -> type[Camera]:

@@ -17,6 +17,8 @@ from endoforge.geometry.radius_polynomial import RadiusPolynomial, radius_polyno
 
 _STEREOGRAPHIC = (0.0, -0.25, 0.0, 0.0)
 
+Polynomial5 = tuple[float, float, float, float, float]
+
 
 @dataclass(frozen=True)
 class OmnidirectionalCamera(Lens):
@@ -48,7 +50,7 @@ class OmnidirectionalCamera(Lens):
 
     cx: float
     cy: float
-    polynomial: tuple[float, float, float, float, float]
+    polynomial: Polynomial5
     stretch: tuple[float, float, float] = (1.0, 0.0, 0.0)
     max_angle_rad: float = math.radians(110.0)
 
@@ -94,8 +96,7 @@ class OmnidirectionalCamera(Lens):
         along = (math.sin(half), 0.0, math.cos(half))
         seen = unit._image(*along, np)[0] - unit.cx  # image radius for a focal length of 1 px
         focal = math.hypot(unit.width, unit.height) / 2 / float(seen)
-        powers = tuple(a * focal ** (1 - power) for power, a in enumerate(unit.polynomial))
-        return dataclasses.replace(unit, polynomial=powers)
+        return dataclasses.replace(unit, polynomial=_magnified(unit.polynomial, focal))
 
     @classmethod
     def from_ocamcalib(
@@ -125,8 +126,8 @@ class OmnidirectionalCamera(Lens):
             raise CameraError(f"stretch must begin with a c above 0, got {stretch}")
         powers = numbers("polynomial", polynomial, 5)
         # Theirs is [[1, e], [d, c]] in our order of axes; c moves from v's place into the radius.
-        ours = tuple(-a * c ** (1 - power) for power, a in enumerate(powers))
-        return cls(*size, column + 0.5, row + 0.5, ours, (1 / c, e / c, d / c))  # type: ignore[arg-type]
+        ours = _magnified(tuple(-a for a in powers), c)
+        return cls(*size, column + 0.5, row + 0.5, ours, (1 / c, e / c, d / c))
 
     @property
     def fx(self) -> float:
@@ -153,14 +154,13 @@ class OmnidirectionalCamera(Lens):
         """The same lens for the same picture at another size."""
         across, down = width / self.width, height / self.height
         c, d, e = self.stretch
-        powers = tuple(a * down ** (1 - power) for power, a in enumerate(self.polynomial))
         return dataclasses.replace(
             self,
             width=width,
             height=height,
             cx=self.cx * across,
             cy=self.cy * down,
-            polynomial=powers,
+            polynomial=_magnified(self.polynomial, down),
             stretch=(c * across / down, d * across / down, e),
             content=self._content_at(width, height),
         )
@@ -192,3 +192,9 @@ class OmnidirectionalCamera(Lens):
         rays = (ops.where(valid, value / length, math.nan) for value in (x, y, z))
         a, b, forward = rays
         return a, b, forward
+
+
+def _magnified(polynomial: tuple[float, ...], scale: float) -> Polynomial5:
+    """The polynomial of the same lens when its radius is counted in finer pixels."""
+    a0, a1, a2, a3, a4 = polynomial
+    return a0 * scale, a1, a2 / scale, a3 / scale**2, a4 / scale**3
