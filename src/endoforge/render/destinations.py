@@ -10,7 +10,11 @@ from typing import Any
 import drjit
 import mitsuba
 
-from endoforge.geometry.lens_equations import brown_conrady_project, kannala_brandt_project
+from endoforge.geometry.lens_equations import (
+    brown_conrady_project,
+    kannala_brandt_project,
+    omnidirectional_project,
+)
 from endoforge.render.constants import SIGHT_START_MM
 from endoforge.render.hits import Hit, World, blocked, facing_of, position
 from endoforge.render.moments import Moment
@@ -22,6 +26,7 @@ mi: Any = mitsuba
 #: The projection of each lens model.
 PROJECTIONS: Mapping[str, Callable[..., tuple[Any, Any]]] = {
     "fisheye": kannala_brandt_project,
+    "omnidirectional": omnidirectional_project,
     "pinhole": brown_conrady_project,
 }
 

@@ -92,16 +92,13 @@ def lens_numbers(name: str, camera: Camera) -> dict[str, Numbers]:
         f"{name}_lens": camera.parameters(),
         f"{name}_cos_field": [math.cos(camera.field_angle_rad)],
         f"{name}_image_size": [camera.width, camera.height],
-        f"{name}_circle": [0.0, 0.0, _NO_CIRCLE_PX],
+        f"{name}_circle": camera.content or (0.0, 0.0, _NO_CIRCLE_PX),
     }
 
 
 def pixel_rad(camera: Camera) -> float:
-    """How wide a pixel is in the middle of the image, rad."""
-    row, column = camera.height // 2, camera.width // 2
-    pixels = np.array([[column, row], [column + 1, row], [column, row + 1]], np.float64)
-    middle, right, below = camera.unproject(pixels)
-    return math.sqrt(float(np.linalg.norm(right - middle) * np.linalg.norm(below - middle)))
+    """How wide a pixel is next to the axis, rad."""
+    return 1 / math.sqrt(camera.fx * camera.fy)
 
 
 def light_numbers(
