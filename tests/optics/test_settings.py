@@ -7,10 +7,10 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from endoforge.optics.settings import LightSettings, SensorSettings, TissueSettings
+from endoforge.optics.settings import LightSettings, PlacedSource, SensorSettings, TissueSettings
 
 
-@pytest.mark.parametrize("kind", [LightSettings, TissueSettings, SensorSettings])
+@pytest.mark.parametrize("kind", [LightSettings, PlacedSource, TissueSettings, SensorSettings])
 def test_every_setting_says_what_it_is(kind):
     for name, field in kind.model_fields.items():
         assert field.description, name

@@ -150,7 +150,7 @@ def content_share(camera: Camera, stop: Stop) -> Share:
     """
     inside = camera.valid() & _uncut(camera.height, camera.width, stop.corner_cut)
     if stop.edge_px == 0 or inside.all():
-        return inside.astype(np.float32)
+        return np.asarray(inside, np.float32)
     framed = np.pad(inside.astype(np.uint8), 1, mode="edge")
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
     rise = np.clip((depth - 0.5) / stop.edge_px, 0, 1)

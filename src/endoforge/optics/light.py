@@ -7,9 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from endoforge.distributions import draw
-from endoforge.optics.settings import LightSettings
-
-Triple = tuple[float, float, float]
+from endoforge.optics.lamp import Triple, lamp_colour
+from endoforge.optics.settings import LightSettings, PlacedSource
 
 
 @dataclass(frozen=True)
@@ -61,21 +60,65 @@ def irradiance(
 
 
 def sample_lights(settings: LightSettings, rng: np.random.Generator) -> tuple[LightSource, ...]:
-    """Draw the sources around the lens: evenly turned, with one roll and one lamp for all."""
+    """Draw the sources: those at stated places, or a ring around the lens, evenly turned.
+
+    The lamp and the narrowness of the beam are drawn once for all sources that do not state their
+    own; of each source, its place and its strength.
+    """
+    shared = _Shared(
+        mu=draw(settings.mu, rng),
+        kelvin=draw(settings.kelvin, rng),
+        white_kelvin=draw(settings.white_kelvin, rng),
+        warmth=draw(settings.warmth, rng),
+        equal_share=draw(settings.intensity, rng) / (len(settings.placed) or settings.sources),
+    )
+    if settings.placed:
+        return tuple(_placed(source, shared, rng) for source in settings.placed)
     roll = rng.uniform(0, 2 * np.pi)
-    mu = draw(settings.mu, rng)
-    share = draw(settings.intensity, rng) / settings.sources
-    warmth = draw(settings.warmth, rng)
-    lights = []
-    for k in range(settings.sources):
-        turn = roll + 2 * np.pi * k / settings.sources
-        offset = draw(settings.offset_mm, rng)
-        lights.append(
-            LightSource(
-                position_mm=(float(offset * np.cos(turn)), float(offset * np.sin(turn)), 0.0),
-                mu=mu,
-                intensity=share * draw(settings.balance, rng),
-                colour=(1 + warmth, 1.0, 1 - warmth),
-            )
-        )
-    return tuple(lights)
+    turns = roll + 2 * np.pi * np.arange(settings.sources) / settings.sources
+    return tuple(_in_ring(settings, float(turn), shared, rng) for turn in turns)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What all sources of a scope have in common."""
+
+    mu: float
+    kelvin: float
+    white_kelvin: float
+    warmth: float
+    equal_share: float
+
+    def colour(self, kelvin: float) -> Triple:
+        red, green, blue = lamp_colour(kelvin, self.white_kelvin)
+        return (red * (1 + self.warmth), green, blue * (1 - self.warmth))
+
+
+def _in_ring(
+    settings: LightSettings, turn: float, shared: _Shared, rng: np.random.Generator
+) -> LightSource:
+    outward = np.array([np.cos(turn), np.sin(turn), 0.0])
+    tilt = np.deg2rad(draw(settings.tilt_deg, rng))
+    place = draw(settings.offset_mm, rng) * outward
+    behind = draw(settings.behind_mm, rng)
+    return LightSource(
+        position_mm=(float(place[0]), float(place[1]), -behind),
+        axis=_triple(np.sin(tilt) * outward + np.cos(tilt) * np.array([0.0, 0.0, 1.0])),
+        mu=shared.mu,
+        intensity=shared.equal_share * draw(settings.balance, rng),
+        colour=shared.colour(shared.kelvin),
+    )
+
+
+def _placed(source: PlacedSource, shared: _Shared, rng: np.random.Generator) -> LightSource:
+    return LightSource(
+        position_mm=(draw(source.x_mm, rng), draw(source.y_mm, rng), draw(source.z_mm, rng)),
+        axis=_triple(np.asarray(source.axis) / np.linalg.norm(source.axis)),
+        mu=shared.mu if source.mu is None else draw(source.mu, rng),
+        intensity=shared.equal_share * draw(source.share, rng),
+        colour=shared.colour(shared.kelvin if source.kelvin is None else draw(source.kelvin, rng)),
+    )
+
+
+def _triple(vector: Float[np.ndarray, "3"]) -> Triple:
+    return float(vector[0]), float(vector[1]), float(vector[2])

@@ -9,12 +9,45 @@ from endoforge.settings import Settings
 _OFF = (0.0, 0.0)
 
 
+class PlacedSource(Settings):
+    """One source at a stated place, in the camera frame: x right, y down, z forward."""
+
+    x_mm: Spread = Field(_OFF, description="to the right of the lens's centre, mm")
+    y_mm: Spread = Field(_OFF, description="below the lens's centre, mm")
+    z_mm: Spread = Field(_OFF, description="in front of the lens's centre, mm; negative is behind")
+    axis: tuple[float, float, float] = Field(
+        (0.0, 0.0, 1.0), description="direction of the beam; its length does not matter"
+    )
+    mu: Distribution | None = Field(
+        None, description="narrowness of this beam; as for all sources if not given"
+    )
+    share: Spread = Field((1.0, 1.0), description="strength relative to an equal share, no unit")
+    kelvin: Distribution | None = Field(
+        None, description="colour temperature of this source, K; as for all if not given"
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "PlacedSource":
+        """Refuse a beam without a direction."""
+        if not any(self.axis):
+            raise ValueError(f"a beam's axis needs a direction, got {self.axis}")
+        check_ends(self, {"share": (0, 100)} | {f"{k}_mm": (-500, 500) for k in "xyz"})
+        return self
+
+
 class LightSettings(Settings):
-    """The small sources beside the lens of the scope."""
+    """The small sources beside the lens of the scope: a ring, or a list of places."""
 
     sources: int = Field(3, ge=1, le=4, description="number of light sources around the lens")
     offset_mm: Spread = Field(
         (2.0, 4.0), description="distance of each source from the optical axis, mm"
+    )
+    behind_mm: Spread = Field(_OFF, description="how far behind the lens each source lies, mm")
+    tilt_deg: Spread = Field(
+        _OFF, description="how far each beam leans away from the optical axis, degrees"
+    )
+    placed: tuple[PlacedSource, ...] = Field(
+        (), max_length=4, description="sources at stated places, instead of the ring"
     )
     mu: Distribution = Field(
         (1.0, 2.5), description="narrowness of the beam: exp(-mu (1 - cos angle)), no unit"
@@ -26,9 +59,24 @@ class LightSettings(Settings):
     balance: Spread = Field(
         (0.7, 1.3), description="strength of one source relative to an equal share, no unit"
     )
+    kelvin: Distribution = Field((6500.0, 6500.0), description="colour temperature of the lamp, K")
+    white_kelvin: Distribution = Field(
+        (6500.0, 6500.0), description="colour temperature that the camera is balanced for, K"
+    )
     warmth: Distribution = Field(
         (-0.08, 0.08), description="red gained and blue lost by a warmer lamp, as a fraction"
     )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "LightSettings":
+        """Refuse lamps that cannot be."""
+        check_ends(
+            self,
+            {"kelvin": (1500, 25_000), "white_kelvin": (1500, 25_000), "warmth": (-0.9, 0.9)}
+            | {"mu": (0, 100), "intensity": (0, 1e9), "balance": (0, 100)}
+            | {"offset_mm": (0, 500), "behind_mm": (-100, 500), "tilt_deg": (-90, 90)},
+        )
+        return self
 
 
 class TissueSettings(Settings):
