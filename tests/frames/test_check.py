@@ -16,10 +16,10 @@ import pytest
 from endoforge.errors import DataError
 from endoforge.frames import shards
 from endoforge.frames.check import CheckReport, check_dataset
-from endoforge.frames.encoding import encode_depth
 from endoforge.frames.frame import Frame
 from endoforge.frames.journal import JOURNAL, read_journal
 from endoforge.frames.manifest import MANIFEST, settings_sha256
+from endoforge.frames.planes import encode_depth
 from endoforge.frames.png import decode_png, encode_png
 from endoforge.frames.shards import ShardReader, read_shard, shard_name, write_shard
 from endoforge.frames.storage import sha256_of

@@ -10,15 +10,13 @@ from hypothesis.extra import numpy as arrays
 
 from endoforge.errors import DataError, ShapeError
 from endoforge.frames.encoding import (
-    FIELDS,
-    MEMBERS,
-    decode_depth,
     decode_fields,
-    encode_depth,
     frame_from_members,
     frame_to_members,
     key_of,
 )
+from endoforge.frames.members import FIELDS, MEMBERS
+from endoforge.frames.planes import decode_depth, encode_depth
 from endoforge.frames.png import decode_png, encode_png
 from endoforge.frames.storage import parse_json, to_json
 from frames.analytic import analytic_camera, analytic_frame

@@ -12,7 +12,8 @@ import pytest
 import webdataset
 
 from endoforge.errors import DataError, StorageError
-from endoforge.frames.encoding import MEMBERS, frame_to_members
+from endoforge.frames.encoding import frame_to_members
+from endoforge.frames.members import MEMBERS
 from endoforge.frames.shards import ShardReader, read_shard, shard_name, write_shard
 from frames.analytic import analytic_frame, analytic_frames
 from frames.faults import fill, small_disk

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from endoforge.errors import CameraError, CheckpointError, DataError, StorageError
-from endoforge.frames.encoding import decode_depth
+from endoforge.frames.planes import decode_depth
 from endoforge.frames.png import decode_png
 from endoforge.geometry.camera_files import write_camera
 from endoforge.geometry.cameras import PinholeCamera

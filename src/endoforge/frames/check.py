@@ -11,10 +11,11 @@ from pathlib import Path
 
 from endoforge.errors import DataError
 from endoforge.frames.check_labels import Fault, frame_faults, pair_faults
-from endoforge.frames.encoding import depth_scale_of, frame_from_members
+from endoforge.frames.encoding import frame_from_members
 from endoforge.frames.frame import Frame
 from endoforge.frames.journal import JOURNAL, journal_faults, read_journal
 from endoforge.frames.manifest import MANIFEST, DatasetManifest, read_manifest
+from endoforge.frames.planes import depth_scale_of
 from endoforge.frames.png import decode_png
 from endoforge.frames.shards import ShardReader, ShardRecord, sequence_of
 from endoforge.frames.storage import sha256_of

@@ -7,7 +7,7 @@ Each shard's hash is compared with the journal when one of its frames is first a
 import bisect
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,11 @@ class Dataset:
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The optional labels that every frame has."""
+        return tuple(self.manifest.optional_labels)
+
     def place(self, index: int) -> Place:
         """Tell where a frame lies.
 
@@ -104,11 +109,12 @@ class Dataset:
         return self.shard(place.shard).frame(place.position)
 
     def fields(self, index: int, names: Sequence[str]) -> dict[str, Any]:
-        """Return only some arrays of a frame by name, see `encoding.FIELDS`.
+        """Return only some arrays of a frame by name, see `members.ALL_FIELDS`.
 
         Raises:
             IndexError: There is no such frame.
-            DataError: Its shard is missing, cut or changed, or a name is unknown.
+            DataError: Its shard is missing, cut or changed, or a name is unknown or of a label
+                that the data set lacks.
         """
         place = self.place(index)
         return self.shard(place.shard).fields(place.position, names)
@@ -165,7 +171,26 @@ class Dataset:
             found = len(reader)
             reader.close()
             raise DataError(f"{path} must have {record.frames} frames, got {found}; restore it")
+        if fault := label_fault(reader.labels, self.manifest.optional_labels):
+            reader.close()
+            raise DataError(f"{path} {fault}; the shard is of another data set")
         return reader
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_open": {}}
+
+
+def label_fault(there: Iterable[str], promised: Iterable[str]) -> str | None:
+    """Say how the optional labels in a shard differ from those that dataset.json promises.
+
+    Args:
+        there: As `ShardReader.labels` has them.
+        promised: As the manifest lists them; facts have no file and are passed over.
+    """
+    found, expected = set(there) - {"facts"}, set(promised) - {"facts"}
+    if found == expected:
+        return None
+    missing, extra = sorted(expected - found), sorted(found - expected)
+    parts = [f"lacks the labels {', '.join(missing)}"] if missing else []
+    parts += [f"has the labels {', '.join(extra)}, which dataset.json does not list"] * bool(extra)
+    return " and ".join(parts)

@@ -1,54 +1,52 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A frame as named files, and back: which numbers stand for which millimetres and pixels.
+"""A frame as named files, and back. What the numbers of a file stand for is in `frames.planes`.
 
-Everything that is needed to read a file is in the file: unit, scale and meaning are PNG notes.
 Nothing here touches the disk.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
 from endoforge.errors import CameraError, DataError, ShapeError
-from endoforge.frames.frame import Frame
+from endoforge.frames.frame import Frame, RightView
+from endoforge.frames.light_planes import (
+    albedo_of,
+    bytes_of,
+    encode_albedo,
+    encode_flags,
+    encode_image,
+    encode_shading,
+    flags_of,
+    image_of,
+    shading_of,
+    words_of,
+)
+from endoforge.frames.members import (
+    ALL_FIELDS,
+    FIELDS,
+    MEMBERS,
+    OPTIONAL_LABELS,
+    OPTIONAL_MEMBERS,
+    labels_with,
+    members_of,
+)
+from endoforge.frames.planes import (
+    DEPTH_SCALE_MM,
+    depth_of,
+    encode_depth,
+    encode_flow,
+    encode_normal,
+    encode_texture,
+    flow_of,
+    normal_of,
+    texture_of,
+)
 from endoforge.frames.png import Png, decode_png, encode_png
 from endoforge.frames.storage import parse_json, to_json
-from endoforge.geometry.cameras import camera_from_dict
+from endoforge.geometry.cameras import Camera, camera_from_dict
 from endoforge.geometry.poses import check_pose
-
-#: Millimetres per step of a stored depth; the farthest depth is 327.675 mm.
-DEPTH_SCALE_MM = 0.005
-
-#: Pixels per step of a stored flow; the largest is just under 512 px.
-FLOW_SCALE_PX = 1 / 64
-
-#: Stored normals are rounded to this many of 65536 steps (13 bits, at most 0.012 degrees off).
-NORMAL_STEP = 8
-
-#: Every file of a frame, without its key; `FIELDS` says what is inside.
-MEMBERS = ("image.png", "depth.png", "normal.png", "label.png", "instance.png", "flow.png", "json")
-
-#: What of a frame can be read on its own, and the file that holds it.
-FIELDS: Mapping[str, str] = {
-    "image": "image.png",
-    "depth_mm": "depth.png",
-    "valid": "depth.png",
-    "normal_camera": "normal.png",
-    "label": "label.png",
-    "instance": "instance.png",
-    "flow_px": "flow.png",
-    "occluded": "flow.png",
-}
-
-# The third channel of flow.png.
-_FLOW_UNKNOWN, _FLOW_VISIBLE, _FLOW_OCCLUDED, _FLOW_OCCLUDED_UNKNOWN = 0, 1, 2, 3
-_FLOW_STATE = np.array(  # by [occluded, known]
-    [[_FLOW_UNKNOWN, _FLOW_VISIBLE], [_FLOW_OCCLUDED_UNKNOWN, _FLOW_OCCLUDED]], np.uint16
-)
-_FLOW_ZERO = 1 << 15
 
 Arrays: TypeAlias = dict[str, Any]
 
@@ -56,6 +54,15 @@ Arrays: TypeAlias = dict[str, Any]
 def key_of(index: int) -> str:
     """The name that all files of a frame share, e.g. ``000017``."""
     return f"{index:06d}"
+
+
+def labels_of(frame: Frame) -> tuple[str, ...]:
+    """The optional labels that a frame holds, by their name in `Frame`."""
+    return tuple(
+        name
+        for name in OPTIONAL_LABELS
+        if (bool(frame.facts) if name == "facts" else getattr(frame, name) is not None)
+    )
 
 
 def frame_to_members(
@@ -73,21 +80,24 @@ def frame_to_members(
         DataError: A value that should be valid is not, or does not fit.
     """
     source = f"frame {frame.index} of sequence {frame.sequence}"
+    names = members_of(labels_of(frame))
     _check_sizes(frame, source)
     files = {
-        "image.png": encode_png(frame.image),
+        "image.png": encode_image(frame.image),
         "depth.png": encode_depth(
             np.where(frame.valid, frame.depth_mm, np.float32(np.nan)), depth_scale_mm, source
         ),
-        "normal.png": _encode_normal(frame.normal_camera, frame.valid, source),
+        "normal.png": encode_normal(frame.normal_camera, frame.valid, source),
         "label.png": encode_png(frame.label, {"meaning": "class index, 255 = ignore"}),
         "instance.png": encode_png(frame.instance, {"meaning": "object number, 0 = none"}),
-        "flow.png": _encode_flow(frame.flow_px, frame.occluded, source),
-        "json": _encode_facts(frame),
+        "flow.png": encode_flow(frame.flow_px, frame.occluded, "the next frame", source),
+        **_optional_files(frame, source),
+        **({} if frame.right is None else _right_files(frame.right, depth_scale_mm, source)),
+        "json": _encode_facts(frame, source),
     }
     if int((frame.valid & ~(frame.depth_mm > 0)).sum()):
         raise DataError(f"{source}: a valid pixel must have a depth above 0 mm; mask the others")
-    return {f"{key_of(index)}.{name}": files[name] for name in MEMBERS}
+    return {f"{key_of(index)}.{name}": files[name] for name in names}
 
 
 def frame_from_members(members: Mapping[str, bytes], source: str = "the frame") -> Frame:
@@ -102,14 +112,20 @@ def frame_from_members(members: Mapping[str, bytes], source: str = "the frame") 
     """
     files = without_key(members, source)
     facts = decode_facts(files["json"], source)
-    arrays = decode_fields(files, tuple(FIELDS), source)
-    size = (facts["camera"].height, facts["camera"].width)
-    for name, array in arrays.items():
-        if array.shape[:2] != size:
-            raise DataError(
-                f"{source}: {name} is {array.shape[:2]} but its camera is {size} (height, width); "
-                "the file belongs to another camera"
-            )
+    fields = [name for name, file in ALL_FIELDS.items() if file in files]
+    arrays = decode_fields(files, fields, source)
+    _check_decoded(arrays, facts["camera"], facts.get("right_camera"), source)
+    eye = {name: facts.pop(name) for name in _RIGHT_FACTS if name in facts}
+    seen = {n.removeprefix("right_"): arrays.pop(n) for n in fields if n.startswith("right_")}
+    if bool(seen) != bool(eye):
+        raise DataError(
+            f"{source} has the right eye's pictures or its lens, but not both; make it anew"
+        )
+    if seen:
+        seen.pop("valid")
+        arrays["right"] = RightView(
+            camera=eye["right_camera"], camera_from_world=eye["right_camera_from_world"], **seen
+        )
     return Frame(**facts, **arrays)
 
 
@@ -119,12 +135,17 @@ def without_key(members: Mapping[str, bytes], source: str) -> dict[str, bytes]:
     Raises:
         DataError: A file is missing, unknown, or of another frame.
     """
-    keys = {name.partition(".")[0] for name in members if name not in MEMBERS}
-    files = {n if n in MEMBERS else n.partition(".")[2]: data for n, data in members.items()}
-    if len(keys) > 1 or set(files) != set(MEMBERS):
+    known = {*MEMBERS, *OPTIONAL_MEMBERS}
+    keys = {name.partition(".")[0] for name in members if name not in known}
+    files = {n if n in known else n.partition(".")[2]: data for n, data in members.items()}
+    if len(keys) > 1:
         raise DataError(
-            f"{source} must have the files {', '.join(MEMBERS)}; got {', '.join(sorted(members))}"
+            f"{source} must have the files of one frame, got those of {sorted(keys)}; restore it"
         )
+    try:
+        labels_with(files)
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
     return files
 
 
@@ -133,94 +154,34 @@ def decode_fields(files: Mapping[str, bytes], fields: Sequence[str], source: str
 
     Args:
         files: The files by name, without the key; only those that the fields need.
-        fields: Names among `FIELDS`.
+        fields: Names among `members.ALL_FIELDS`.
         source: Names the frame in errors.
 
     Raises:
         DataError: A field or a file is unknown, missing or damaged.
     """
-    unknown = [name for name in fields if name not in FIELDS]
+    unknown = [name for name in fields if name not in ALL_FIELDS]
     if unknown:
-        raise DataError(f"a frame has no field {unknown[0]!r}; valid: {', '.join(FIELDS)}")
+        raise DataError(f"a frame has no field {unknown[0]!r}; valid: {', '.join(ALL_FIELDS)}")
     found: Arrays = {}
-    for file in dict.fromkeys(FIELDS[name] for name in fields):
+    for file in dict.fromkeys(ALL_FIELDS[name] for name in fields):
+        if file not in files:
+            raise DataError(f"{source} has no {file}; this data set was made without that label")
         found |= _DECODERS[file](decode_png(files[file], f"{source}: {file}"), f"{source}: {file}")
     return {name: found[name] for name in fields}
 
 
-def encode_depth(
-    depth_mm: Float32[np.ndarray, "height width"],
-    scale_mm: float = DEPTH_SCALE_MM,
-    source: str = "depth",
-) -> bytes:
-    """Pack depth into a 16 bit PNG that says its own unit and scale; NaN becomes 0 (invalid).
-
-    Args:
-        depth_mm: z in the camera frame, mm; NaN where invalid.
-        scale_mm: Millimetres per step.
-        source: Names the frame in errors.
-
-    Raises:
-        DataError: A depth does not fit into 65535 steps, or the scale is not above 0.
-    """
-    if not (math.isfinite(scale_mm) and scale_mm > 0):
-        raise DataError(f"{source}: the depth scale must be above 0 mm, got {scale_mm!r}")
-    steps = np.rint(depth_mm * np.float32(1 / scale_mm))
-    known = ~np.isnan(steps)
-    farthest = float(steps.max(initial=0, where=known))
-    if farthest > 65535:
-        raise DataError(
-            f"{source}: depth reaches {farthest * scale_mm:.1f} mm, but at {scale_mm} mm per step "
-            f"a file ends at {65535 * scale_mm:.1f}; mark it invalid or choose a larger scale"
-        )
-    stored = np.where(known, np.maximum(steps, 1), 0).astype(np.uint16)
-    notes = {"meaning": "z", "unit": "mm", "scale": repr(float(scale_mm)), "invalid": "0"}
-    return encode_png(stored, notes)
-
-
-def decode_depth(content: bytes, source: str = "depth") -> Float32[np.ndarray, "height width"]:
-    """Unpack depth that `encode_depth` packed.
-
-    Returns:
-        z in the camera frame, mm; NaN where invalid.
-
-    Raises:
-        DataError: The file is damaged, or does not say that it holds z in mm and at which scale.
-    """
-    depth: np.ndarray = _decode_depth(decode_png(content, source), source)["depth_mm"]
-    return depth
-
-
-def depth_scale_of(png: Png, source: str) -> float:
-    """Millimetres per step that a depth file states.
-
-    Raises:
-        DataError: It does not hold z in mm, or states no usable scale.
-    """
-    notes = png.notes
-    if (notes.get("meaning"), notes.get("unit")) != ("z", "mm"):
-        raise DataError(
-            f"{source} must say that it holds z in mm, got {notes.get('meaning')!r} in "
-            f"{notes.get('unit')!r}; convert it"
-        )
-    try:
-        scale = float(notes.get("scale", ""))
-    except ValueError:
-        scale = math.nan
-    if not (math.isfinite(scale) and scale > 0):
-        raise DataError(f"{source} must state a scale above 0 mm, got {notes.get('scale')!r}")
-    return scale
-
-
 def decode_facts(content: bytes, source: str) -> Arrays:
-    """Unpack what a frame's JSON file says: sequence, index, camera and the two poses.
+    """Unpack what a frame's JSON file says: sequence, index, camera, the two poses, and facts.
+
+    Where there is a second eye, ``right_camera`` and ``right_camera_from_world`` come too.
 
     Raises:
         DataError: A fact is missing or impossible.
     """
     values = parse_json(content, f"{source}: json")
     try:
-        return {
+        found = {
             "sequence": _whole(values["sequence"]),
             "index": _whole(values["index"]),
             "camera": camera_from_dict(values["camera"]),
@@ -228,135 +189,136 @@ def decode_facts(content: bytes, source: str) -> Arrays:
             "next_camera_from_world": check_pose(
                 values["next_camera_from_world"], "next_camera_from_world"
             ),
+            "facts": _group(values.get("facts", {})),
         }
+        if "right" in values:
+            found["right_camera"] = camera_from_dict(values["right"]["camera"])
+            found["right_camera_from_world"] = check_pose(
+                values["right"]["camera_from_world"], "right camera_from_world"
+            )
     except KeyError as error:
         raise DataError(f"{source}: json has no {error}; make the frame anew") from None
     except (CameraError, TypeError, ValueError) as error:
         raise DataError(f"{source}: json is wrong: {error}; make the frame anew") from None
+    return found
 
 
-# ---- inside -------------------------------------------------------------------------------------
+# ---- packing ------------------------------------------------------------------------------------
 
 
 def _check_sizes(frame: Frame, source: str) -> None:
-    size = (frame.camera.height, frame.camera.width)
-    for name in FIELDS:
-        shape = getattr(frame, name).shape[:2]
-        if shape != size:
+    def check(name: str, array: Any, camera: Camera) -> None:
+        size = (camera.height, camera.width)
+        if array.shape[:2] != size:
             raise ShapeError(
-                f"{source}: {name} is {shape} but the camera is {size} (height, width); all arrays "
-                "of a frame have the camera's size"
+                f"{source}: {name} is {array.shape[:2]} but the camera is {size} (height, width); "
+                "all arrays of a frame have the camera's size"
             )
 
+    for name in (*FIELDS, *OPTIONAL_LABELS):
+        if isinstance(array := getattr(frame, name), np.ndarray):
+            check(name, array, frame.camera)
+    if (right := frame.right) is not None:
+        check("right.image", right.image, right.camera)
+        check("right.depth_mm", right.depth_mm, right.camera)
+        check("right.from_left_px", right.from_left_px, frame.camera)
+        check("right.occluded", right.occluded, frame.camera)
 
-def _encode_facts(frame: Frame) -> bytes:
-    facts = {
+
+def _optional_files(frame: Frame, source: str) -> dict[str, bytes]:
+    files = {}
+    if frame.clean is not None:
+        files["clean.png"] = encode_image(frame.clean, "the picture without faults of the sensor")
+    if frame.albedo is not None:
+        files["albedo.png"] = encode_albedo(frame.albedo, frame.valid, source)
+    if frame.shading is not None:
+        files["shading.png"] = encode_shading(frame.shading, frame.valid, source)
+    if frame.specular is not None:
+        files["specular.png"] = encode_flags(frame.specular, "the wet film dominates")
+    if frame.back_flow_px is not None and frame.back_occluded is not None:
+        files["back_flow.png"] = encode_flow(
+            frame.back_flow_px, frame.back_occluded, "the previous frame", source
+        )
+    if frame.texture_mm is not None:
+        files["texture.png"] = encode_texture(frame.texture_mm, frame.valid, source)
+    if frame.material is not None:
+        notes = {"meaning": "object that the texture belongs to"}
+        files["material.png"] = encode_png(frame.material, notes)
+    if frame.moving is not None:
+        files["moving.png"] = encode_flags(frame.moving, "the tissue moves by itself")
+    return files
+
+
+def _right_files(right: RightView, depth_scale_mm: float, source: str) -> dict[str, bytes]:
+    source = f"{source}, right eye"
+    return {
+        "right.image.png": encode_image(right.image),
+        "right.depth.png": encode_depth(right.depth_mm, depth_scale_mm, source),
+        "right.flow.png": encode_flow(
+            right.from_left_px, right.occluded, "the right eye, from the left", source
+        ),
+    }
+
+
+def _encode_facts(frame: Frame, source: str) -> bytes:
+    values: dict[str, Any] = {
         "sequence": frame.sequence,
         "index": frame.index,
         "camera": frame.camera.to_dict(),
         "camera_from_world": frame.camera_from_world.tolist(),
         "next_camera_from_world": frame.next_camera_from_world.tolist(),
     }
-    return to_json(facts).encode()
+    if frame.right is not None:
+        values["right"] = {
+            "camera": frame.right.camera.to_dict(),
+            "camera_from_world": frame.right.camera_from_world.tolist(),
+        }
+    if frame.facts:
+        values["facts"] = dict(frame.facts)
+    try:
+        return to_json(values).encode()
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{source}: facts must be plain and finite values: {error}") from None
 
 
-def _encode_normal(
-    normal: Float32[np.ndarray, "height width 3"],
-    valid: Bool[np.ndarray, "height width"],
-    source: str,
-) -> bytes:
-    """(0, 0, 0) stands for "unknown": no unit vector is stored like that."""
-    half = np.float32(65535 / 2 / NORMAL_STEP)
-    steps = normal * half
-    steps += half
-    np.rint(steps, out=steps)
-    steps *= NORMAL_STEP
-    known = np.isfinite(steps[..., 0] + steps[..., 1] + steps[..., 2])
-    if (valid & ~known).any() or _beyond(steps, -2 * NORMAL_STEP, 65535 + 2 * NORMAL_STEP):
-        raise DataError(f"{source}: a valid pixel must have a unit normal; mask the others")
-    np.clip(steps, 0, 65535, out=steps)
-    steps[~(known & valid)] = 0
-    notes = {"meaning": "unit normal, camera frame", "value": "v/65535*2-1"}
-    return encode_png(steps.astype(np.uint16), notes)
+# ---- unpacking ----------------------------------------------------------------------------------
 
 
-def _encode_flow(
-    flow: Float32[np.ndarray, "height width 2"],
-    occluded: Bool[np.ndarray, "height width"],
-    source: str,
-) -> bytes:
-    steps = np.rint(flow * np.float32(1 / FLOW_SCALE_PX))
-    u, v = (steps[..., axis] + _FLOW_ZERO for axis in (0, 1))
-    fits = (u >= 0) & (u <= 65535) & (v >= 0) & (v <= 65535)
-    lost = ~fits & ~occluded & np.isfinite(u + v)
-    if lost.any():
-        largest = float(np.abs(flow[lost]).max())
-        raise DataError(
-            f"{source}: a visible point moves by {largest:.0f} px, but a file holds less than "
-            f"{_FLOW_ZERO * FLOW_SCALE_PX:.0f}; use more frames for this movement"
-        )
-    stored = np.empty((*fits.shape, 3), np.uint16)
-    stored[..., 0] = np.where(fits, u, _FLOW_ZERO)
-    stored[..., 1] = np.where(fits, v, _FLOW_ZERO)
-    stored[..., 2] = _FLOW_STATE[occluded.view(np.uint8), fits.view(np.uint8)]
-    notes = {"meaning": "flow to the next frame", "unit": "px", "value": "(v-32768)/64"}
-    return encode_png(
-        stored, notes | {"third": "0 unknown 1 visible 2 occluded 3 occluded unknown"}
-    )
-
-
-def _beyond(values: Float32[np.ndarray, "*shape"], low: float, high: float) -> bool:
-    """Whether a number (NaN aside) lies outside a range."""
-    return bool(np.fmin.reduce(values, axis=None) < low or np.fmax.reduce(values, axis=None) > high)
-
-
-def _decode_image(png: Png, source: str) -> Arrays:
-    return {"image": _expect(png.pixels, np.uint8, 3, source)}
+def _check_decoded(arrays: Arrays, camera: Camera, right: Camera | None, source: str) -> None:
+    own_lens = ("right_image", "right_depth_mm", "right_valid")
+    for name, array in arrays.items():
+        lens = right if right is not None and name in own_lens else camera
+        size = (lens.height, lens.width)
+        if array.shape[:2] != size:
+            raise DataError(
+                f"{source}: {name} is {array.shape[:2]} but its camera is {size} (height, width); "
+                "the file belongs to another camera"
+            )
 
 
 def _decode_depth(png: Png, source: str) -> Arrays:
-    scale = depth_scale_of(png, source)
-    stored = _expect(png.pixels, np.uint16, 2, source)
-    valid = stored > 0
-    depth = stored * np.float32(scale)
-    depth[~valid] = np.nan
-    return {"depth_mm": depth, "valid": valid}
-
-
-def _decode_normal(png: Png, source: str) -> Arrays:
-    stored = _expect(png.pixels, np.uint16, 3, source)
-    normal = np.asarray(stored * np.float32(2 / 65535) - np.float32(1))
-    normal[~stored.any(axis=-1)] = np.nan
-    return {"normal_camera": normal}
-
-
-def _decode_label(png: Png, source: str) -> Arrays:
-    return {"label": _expect(png.pixels, np.uint8, 2, source)}
-
-
-def _decode_instance(png: Png, source: str) -> Arrays:
-    return {"instance": _expect(png.pixels, np.uint16, 2, source)}
+    depth = depth_of(png, source)
+    return {"depth_mm": depth, "valid": ~np.isnan(depth)}
 
 
 def _decode_flow(png: Png, source: str) -> Arrays:
-    stored = _expect(png.pixels, np.uint16, 3, source)
-    state: np.ndarray = stored[..., 2]
-    if state.max() > _FLOW_OCCLUDED_UNKNOWN:
-        raise DataError(
-            f"{source}: the third channel must be 0 to 3, got {state.max()}; restore it"
-        )
-    flow = (stored[..., :2] - np.float32(_FLOW_ZERO)) * np.float32(FLOW_SCALE_PX)
-    flow[(state == _FLOW_UNKNOWN) | (state == _FLOW_OCCLUDED_UNKNOWN)] = np.nan
-    return {"flow_px": flow, "occluded": state >= _FLOW_OCCLUDED}
+    flow, occluded = flow_of(png, source)
+    return {"flow_px": flow, "occluded": occluded}
 
 
-def _expect(pixels: Any, dtype: type, dimensions: int, source: str) -> Any:
-    if pixels.dtype != dtype or pixels.ndim != dimensions:
-        raise DataError(
-            f"{source} must be {np.dtype(dtype)} with {1 if dimensions == 2 else 3} channels, got "
-            f"{pixels.dtype} of shape {pixels.shape}; restore it"
-        )
-    return pixels
+def _decode_back_flow(png: Png, source: str) -> Arrays:
+    flow, occluded = flow_of(png, source)
+    return {"back_flow_px": flow, "back_occluded": occluded}
+
+
+def _decode_right_depth(png: Png, source: str) -> Arrays:
+    depth = depth_of(png, source)
+    return {"right_depth_mm": depth, "right_valid": ~np.isnan(depth)}
+
+
+def _decode_right_flow(png: Png, source: str) -> Arrays:
+    flow, occluded = flow_of(png, source)
+    return {"right_from_left_px": flow, "right_occluded": occluded}
 
 
 def _whole(value: Any) -> int:
@@ -365,11 +327,30 @@ def _whole(value: Any) -> int:
     return value
 
 
+def _group(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(f"facts must be a group of keys, got {value!r:.80}")
+    return value
+
+
+_RIGHT_FACTS = ("right_camera", "right_camera_from_world")
+
 _DECODERS: Mapping[str, Callable[[Png, str], Arrays]] = {
-    "image.png": _decode_image,
+    "image.png": lambda png, source: {"image": image_of(png, source)},
     "depth.png": _decode_depth,
-    "normal.png": _decode_normal,
-    "label.png": _decode_label,
-    "instance.png": _decode_instance,
+    "normal.png": lambda png, source: {"normal_camera": normal_of(png, source)},
+    "label.png": lambda png, source: {"label": bytes_of(png, source)},
+    "instance.png": lambda png, source: {"instance": words_of(png, source)},
     "flow.png": _decode_flow,
+    "clean.png": lambda png, source: {"clean": image_of(png, source)},
+    "albedo.png": lambda png, source: {"albedo": albedo_of(png, source)},
+    "shading.png": lambda png, source: {"shading": shading_of(png, source)},
+    "specular.png": lambda png, source: {"specular": flags_of(png, source)},
+    "back_flow.png": _decode_back_flow,
+    "texture.png": lambda png, source: {"texture_mm": texture_of(png, source)},
+    "material.png": lambda png, source: {"material": bytes_of(png, source)},
+    "moving.png": lambda png, source: {"moving": flags_of(png, source)},
+    "right.image.png": lambda png, source: {"right_image": image_of(png, source)},
+    "right.depth.png": _decode_right_depth,
+    "right.flow.png": _decode_right_flow,
 }

@@ -17,7 +17,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from endoforge.errors import DataError
 from endoforge.frames.dataset import Dataset
-from endoforge.frames.encoding import FIELDS
+from endoforge.frames.members import FIELDS
 
 #: What a depth network learns from; decoding less is faster.
 DEPTH_FIELDS = ("image", "depth_mm", "valid")

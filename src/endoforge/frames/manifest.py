@@ -6,7 +6,7 @@ It is written before the first frame and never changes; how far the work is says
 
 import hashlib
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -14,8 +14,9 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from endoforge.errors import CameraError, DataError, SettingsError
-from endoforge.frames.encoding import DEPTH_SCALE_MM
 from endoforge.frames.labels import LabelMap
+from endoforge.frames.members import check_labels
+from endoforge.frames.planes import DEPTH_SCALE_MM
 from endoforge.frames.storage import read_json, to_json, write_json
 from endoforge.geometry.cameras import Camera, camera_from_dict
 from endoforge.settings import Settings
@@ -35,6 +36,21 @@ CONVENTIONS: Mapping[str, str] = {
     "label": "class index, 255 = ignore",
     "instance": "object number within the scene, 0 = none",
     "image": "display-referred sRGB, 8 bit",
+}
+
+#: The same for the optional labels that a data set has.
+OPTIONAL_CONVENTIONS: Mapping[str, str] = {
+    "clean": "the image without faults of lens, sensor and coding, same exposure",
+    "albedo": "linear RGB, 0 to 1; radiance = albedo * shading + film",
+    "shading": "diffuse light per unit of albedo, linear RGB",
+    "specular": "255 where the reflection of the wet film dominates",
+    "back_flow_px": "(du, dv) px from this frame to the previous",
+    "back_occluded": "hidden or out of field in the previous frame",
+    "texture_mm": "place in the rest frame of the object, mm; the same in every frame",
+    "material": "object that texture_mm belongs to; 0 where nothing was met",
+    "moving": "255 where tissue may move by itself between the previous frame and the next",
+    "right": "second eye: image, depth, flow from the left picture, occlusion",
+    "facts": "json: lights, sensor, instruments, keypoints, objects, tracks",
 }
 
 _RECORDED_VERSIONS = ("endoforge", "numpy", "mitsuba", "drjit")
@@ -57,8 +73,11 @@ class DatasetManifest(Settings):
     name: str = Field(min_length=1, max_length=200, description="what a person calls it")
     licence: str = Field("Apache-2.0", description="licence of the frames")
     labels: dict[int, str] = Field(description="class names by class index")
+    optional_labels: list[str] = Field(
+        default_factory=list, description="labels that every frame has besides the usual ones"
+    )
     conventions: dict[str, str] = Field(
-        default_factory=lambda: dict(CONVENTIONS), description="what the numbers mean"
+        default_factory=dict, description="what the numbers mean; all of them if left out"
     )
     depth_scale_mm: float = Field(DEPTH_SCALE_MM, gt=0, description="mm per step of stored depth")
     camera: dict[str, Any] | None = Field(
@@ -76,10 +95,16 @@ class DatasetManifest(Settings):
 
     @model_validator(mode="before")
     @classmethod
-    def _seal_settings(cls, values: Any) -> Any:
-        if isinstance(values, dict) and not values.get("settings_sha256"):
-            return values | {"settings_sha256": settings_sha256(values.get("settings", {}))}
-        return values
+    def _fill_in(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        given = dict(values)
+        if not given.get("settings_sha256"):
+            given["settings_sha256"] = settings_sha256(given.get("settings", {}))
+        if isinstance(labels := given.get("optional_labels", []), list | tuple | set | frozenset):
+            given["optional_labels"] = sorted(labels, key=str)
+            given.setdefault("conventions", _conventions(given["optional_labels"]))
+        return given
 
     @model_validator(mode="after")
     def _is_possible(self) -> "DatasetManifest":
@@ -90,6 +115,7 @@ class DatasetManifest(Settings):
         try:
             LabelMap(self.labels)
             self.lens()
+            check_labels(self.optional_labels)
         except (DataError, CameraError) as error:
             raise ValueError(str(error)) from None
         return self
@@ -101,6 +127,12 @@ class DatasetManifest(Settings):
     def lens(self) -> Camera | None:
         """The lens of all frames; None if it differs."""
         return None if self.camera is None else camera_from_dict(self.camera)
+
+
+def _conventions(labels: Iterable[Any]) -> dict[str, str]:
+    return dict(CONVENTIONS) | {
+        label: OPTIONAL_CONVENTIONS[label] for label in labels if label in OPTIONAL_CONVENTIONS
+    }
 
 
 def settings_sha256(settings: Mapping[str, Any]) -> str:
@@ -137,7 +169,7 @@ def read_manifest(folder: Path) -> DatasetManifest:
         where = ".".join(map(str, first["loc"])) or "the file"
         got = f"{first.get('input')!r:.80}"
         raise DataError(f"{path}: {where}: {first['msg']} (got {got}); restore the file") from None
-    for name, meaning in CONVENTIONS.items():
+    for name, meaning in _conventions(manifest.optional_labels).items():
         if manifest.conventions.get(name) != meaning:
             raise DataError(
                 f"{path}: {name} must mean {meaning!r}, got {manifest.conventions.get(name)!r}; "

@@ -17,16 +17,21 @@ from typing import Any, BinaryIO
 
 from endoforge.errors import DataError
 from endoforge.frames.encoding import (
-    DEPTH_SCALE_MM,
-    FIELDS,
-    MEMBERS,
     decode_facts,
     decode_fields,
     frame_from_members,
     frame_to_members,
     key_of,
+    labels_of,
 )
 from endoforge.frames.frame import Frame
+from endoforge.frames.members import (
+    ALL_FIELDS,
+    MEMBERS,
+    OPTIONAL_MEMBERS,
+    labels_with,
+)
+from endoforge.frames.planes import DEPTH_SCALE_MM
 from endoforge.frames.storage import write_atomically
 
 _BLOCK = 512
@@ -79,21 +84,30 @@ def write_shard(
 
     Raises:
         StorageError: The disk is full, or the folder cannot be written.
-        DataError: No frames, frames out of order or of another sequence, or values that do not fit.
+        DataError: No frames, frames out of order, of another sequence or with other labels, or
+            values that do not fit.
     """
     sequence = sequence_of(path.name)
     if sequence is None:
         raise DataError(f"a shard must be called like {shard_name(17)}, got {path.name!r}")
     digest = hashlib.sha256()
     count = size = 0
+    labels: tuple[str, ...] | None = None
 
     def write(file: BinaryIO) -> None:
-        nonlocal count, size
+        nonlocal count, size, labels
         for frame in frames:
             if (frame.sequence, frame.index) != (sequence, count):
                 raise DataError(
                     f"{path} expects frame {count} of sequence {sequence}, got frame {frame.index} "
                     f"of sequence {frame.sequence}"
+                )
+            there = labels_of(frame)
+            labels = there if labels is None else labels
+            if there != labels:
+                raise DataError(
+                    f"{path}: frame {count} must have the optional labels {_listed(labels)} as the "
+                    f"first one has, got {_listed(there)}"
                 )
             block = _packed(frame, depth_scale_mm)
             digest.update(block)
@@ -125,6 +139,10 @@ class ShardReader:
 
     Threads and forked processes may share it: it reads at given positions only. The file is closed
     by `close`, by leaving a `with` block, or with the last reference.
+
+    Attributes:
+        files: The files of each of its frames, without the key.
+        labels: The optional labels that these files hold; facts are inside ``json``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -137,6 +155,8 @@ class ShardReader:
         self.close = weakref.finalize(self, os.close, self._file)
         try:
             self._frames = list(_frames_in(self._file, path))
+            self.files = tuple(self._frames[0])
+            self.labels = _labels_with(self.files, path)
         except BaseException:
             self.close()
             raise
@@ -144,12 +164,22 @@ class ShardReader:
     def __len__(self) -> int:
         return len(self._frames)
 
-    def members(self, position: int, names: Sequence[str] = MEMBERS) -> dict[str, bytes]:
+    def members(self, position: int, names: Sequence[str] | None = None) -> dict[str, bytes]:
         """Return the raw files of one frame by name, without the key.
 
+        Args:
+            position: The frame's number in the shard.
+            names: Which files; None for all of them.
+
         Raises:
-            DataError: There is no such frame, or the file was cut meanwhile.
+            DataError: There is no such frame or file, or the shard was cut meanwhile.
         """
+        names = self.files if names is None else names
+        if missing := [name for name in names if name not in self.files]:
+            raise DataError(
+                f"{self.path} has no {missing[0]}, only {', '.join(self.files)}; the data set was "
+                "made without that label"
+            )
         if not 0 <= position < len(self._frames):
             raise DataError(f"{self.path} has frames 0 to {len(self) - 1}, got {position}")
         places = self._frames[position]
@@ -170,16 +200,16 @@ class ShardReader:
         return frame
 
     def fields(self, position: int, names: Sequence[str]) -> dict[str, Any]:
-        """Return only some arrays of one frame, see `encoding.FIELDS`.
+        """Return only some arrays of one frame, see `members.ALL_FIELDS`.
 
         Raises:
-            DataError: It is damaged, or a name is unknown.
+            DataError: It is damaged, or a name is unknown or of a label that it lacks.
         """
-        files = tuple(dict.fromkeys(FIELDS[name] for name in names if name in FIELDS))
+        files = tuple(dict.fromkeys(ALL_FIELDS[name] for name in names if name in ALL_FIELDS))
         return decode_fields(self.members(position, files), names, self.source(position))
 
     def facts(self, position: int) -> dict[str, Any]:
-        """Return sequence, index, camera and poses of one frame.
+        """Return sequence, index, camera, poses and further facts of one frame.
 
         Raises:
             DataError: They are damaged.
@@ -206,6 +236,10 @@ class ShardReader:
 # ---- tar ----------------------------------------------------------------------------------------
 
 
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(labels) or "none"
+
+
 def _packed(frame: Frame, depth_scale_mm: float) -> bytes:
     parts = []
     for name, data in frame_to_members(frame, frame.index, depth_scale_mm).items():
@@ -220,21 +254,40 @@ def _header(name: str, size: int) -> bytes:
 
 
 def _frames_in(file: int, path: Path) -> Iterator[dict[str, tuple[int, int]]]:
-    """Walk through the headers; yield start and size of each frame's files by name."""
+    """Walk through the headers; yield start and size of each frame's files by name.
+
+    Which optional files there are says the first frame; all others must have the same.
+    """
     end = os.fstat(file).st_size
     at = count = 0
+    files: Sequence[str] = (*MEMBERS[:-1], *OPTIONAL_MEMBERS, MEMBERS[-1])
     while not _ends_at(file, at, end, path):
         places = {}
-        for name in MEMBERS:
-            size = _size_of_member(file, at, f"{key_of(count)}.{name}", path)
+        for name in files:
+            full = f"{key_of(count)}.{name}"
+            if count == 0 and name in OPTIONAL_MEMBERS and not _is_named(file, at, full):
+                continue
+            size = _size_of_member(file, at, full, path)
             places[name] = (at + _BLOCK, size)
             at += _BLOCK + size + -size % _BLOCK
             if at > end:
-                raise DataError(f"{path} is cut inside {key_of(count)}.{name}; restore the shard")
+                raise DataError(f"{path} is cut inside {full}; restore the shard")
         yield places
+        files = tuple(places)
         count += 1
     if count == 0:
         raise DataError(f"{path} holds no frames; make the sequence anew")
+
+
+def _is_named(file: int, at: int, name: str) -> bool:
+    return os.pread(file, 100, at).rstrip(b"\0") == name.encode()
+
+
+def _labels_with(files: Sequence[str], path: Path) -> tuple[str, ...]:
+    try:
+        return labels_with(files)
+    except DataError as error:
+        raise DataError(f"{path}: {error}; restore the shard") from None
 
 
 def _ends_at(file: int, at: int, end: int, path: Path) -> bool:

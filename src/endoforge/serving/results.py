@@ -11,7 +11,7 @@ from jaxtyping import Float32, UInt8
 
 from endoforge.errors import CameraError
 from endoforge.frames.colour import Scale
-from endoforge.frames.encoding import DEPTH_SCALE_MM, encode_depth
+from endoforge.frames.planes import DEPTH_SCALE_MM, encode_depth
 from endoforge.frames.png import encode_png
 from endoforge.frames.storage import write_atomically
 from endoforge.geometry.camera_files import read_camera
