@@ -25,6 +25,7 @@ from endoforge.settings import Settings, validate
 class Lamp(Settings):
     power: Distribution = (1.0, 3.0)
     balance: Spread = (0.9, 1.1)
+    tilt: Distribution | None = None
 
 
 class Look(Settings):
@@ -110,14 +111,19 @@ def test_limits_hold_for_every_kind():
 
 def test_drawn_settings_are_fixed_and_draw_themselves_again():
     look = validate(
-        Look, {"way": {"choice": ["in", "out"]}, "lamp": {"power": {"normal": [2.0, 0.2]}}}
+        Look,
+        {
+            "way": {"choice": ["in", "out"]},
+            "lamp": {"power": {"normal": [2.0, 0.2]}, "tilt": [0.0, 1.0]},
+        },
     )
     once = drawn(look, 7, "look", 3)
     assert once == drawn(look, 7, "look", 3)
     assert once == drawn(once, 11, "other", 5)
     assert once == validate(Look, once.model_dump(mode="json"))
-    low, high = once.lamp.power
-    assert low == high and once.way in ("in", "out") and once.count[0] == once.count[1]
+    (low, high), (least, most) = once.lamp.power, once.lamp.tilt
+    assert (low, least) == (high, most) and once.lamps[0].tilt is None
+    assert once.way in ("in", "out") and once.count[0] == once.count[1]
     assert once.lamp.balance == look.lamp.balance  # drawn per item, later
     assert once.lamps[0].power != once.lamps[1].power
 

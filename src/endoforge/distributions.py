@@ -16,7 +16,7 @@ own stream. That record is stored with the frames; given back as settings it dra
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -26,6 +26,7 @@ from pydantic import (
     Tag,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from endoforge.settings import Interval, Settings
 
@@ -207,7 +208,7 @@ def drawn(settings: SettingsT, seed: int, purpose: str, *counters: int) -> Setti
     changes: dict[str, Any] = {}
     for name, field in type(settings).model_fields.items():
         path = f"{purpose}.{name}"
-        mark = next((m for m in field.metadata if isinstance(m, _PerSequence)), None)
+        mark = _mark_of(field)
         rng = stream(seed, path, *counters)
         changes[name] = (
             _fixed(getattr(settings, name), mark, rng)
@@ -217,8 +218,18 @@ def drawn(settings: SettingsT, seed: int, purpose: str, *counters: int) -> Setti
     return settings.model_copy(update=changes)
 
 
+def _mark_of(field: FieldInfo) -> _PerSequence | None:
+    """The mark of a field, also of one that may be None."""
+    marks = [*field.metadata]
+    for member in get_args(field.annotation):
+        marks += getattr(member, "__metadata__", ())
+    return next((mark for mark in marks if isinstance(mark, _PerSequence)), None)
+
+
 def _fixed(value: Any, mark: _PerSequence, rng: "Generator") -> Any:
     """One parameter's draw, in the form that its settings hold."""
+    if value is None:
+        return None
     if mark.whole:
         return (draw_count(value, rng),) * 2
     if isinstance(value, Choice) and not isinstance(value.choice[0], int | float):
