@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far points are from tissue, and on which side of it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float64, Int, Int64
+from scipy.spatial import cKDTree
+
+from endoforge.scene.anatomy.curves import unit
+from endoforge.scene.records import Surface
+
+_NEIGHBOURS = 32
+_SPACING_MM = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Touchable:
+    """A surface prepared for questions about distance.
+
+    Attributes:
+        corners_mm: Corners of each triangle, world mm.
+        corner_normals: Unit normals of the surface at those corners, on the free side.
+        tree: Points spread evenly over the triangles.
+        owner: Triangle that each of the tree's points lies on.
+        instance: Object number of each triangle.
+    """
+
+    corners_mm: Float64[np.ndarray, "faces 3 3"]
+    corner_normals: Float64[np.ndarray, "faces 3 3"]
+    tree: cKDTree
+    owner: Int64[np.ndarray, "points"]
+    instance: Int64[np.ndarray, "faces"]
+
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """What lies nearest to each of several points.
+
+    Attributes:
+        distance_mm: Signed; below 0 inside tissue.
+        point_mm: The nearest point of the surface, world mm.
+        normal: Unit direction there out of the tissue.
+        face: The nearest triangle.
+    """
+
+    distance_mm: Float64[np.ndarray, "points"]
+    point_mm: Float64[np.ndarray, "points 3"]
+    normal: Float64[np.ndarray, "points 3"]
+    face: Int64[np.ndarray, "points"]
+
+
+def touchable(
+    surface: Surface,
+    vertices_mm: Float[np.ndarray, "vertices 3"] | None = None,
+    near: tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]] | None = None,
+) -> Touchable | None:
+    """Prepare a surface whose triangles face the free side.
+
+    Args:
+        surface: Organs and walls.
+        vertices_mm: Where its vertices are now; at rest if None.
+        near: Lower and upper corner of a box; triangles wholly outside it are left out.
+
+    Returns:
+        None if there is no triangle in the box.
+    """
+    vertices = np.asarray(surface.vertices_mm if vertices_mm is None else vertices_mm, np.float64)
+    corners = vertices[surface.faces]
+    kept = np.ones(len(corners), dtype=bool)
+    if near is not None:
+        kept = ((corners.max(axis=1) >= near[0]) & (corners.min(axis=1) <= near[1])).all(axis=1)
+    area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    kept &= np.linalg.norm(area, axis=1) > 1e-12
+    if not kept.any():
+        return None
+    corners = corners[kept]
+    normals = _pseudo_normals(corners, surface.faces[kept], len(vertices))
+    points, owner = _spread(corners)
+    tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
+    return Touchable(corners, normals, tree, owner, surface.face_instance[kept].astype(np.int64))
+
+
+def nearest(tissue: Touchable, points_mm: Float[np.ndarray, "points 3"]) -> Nearest:
+    """The nearest point of a surface to each point, and on which side of it the point lies.
+
+    The nearest triangle is sought among those at the 32 nearest of points that cover the surface
+    every 2.5 mm. The side follows from the triangle's own normal, or beside an edge or a corner
+    from the normals there.
+
+    Args:
+        tissue: The surface.
+        points_mm: World points, mm.
+
+    Source:
+        Bærentzen & Aanæs, *Signed distance computation using the angle weighted pseudonormal*,
+        IEEE TVCG 2005.
+    """
+    points = np.asarray(points_mm, dtype=np.float64)
+    count = min(_NEIGHBOURS, len(tissue.owner))
+    found = tissue.owner[tissue.tree.query(points, k=count)[1].reshape(len(points), -1)]
+    repeated = np.repeat(points, count, axis=0)
+    weights = closest_weights(repeated, tissue.corners_mm[found.ravel()])
+    place = (weights[:, :, None] * tissue.corners_mm[found.ravel()]).sum(axis=1)
+    gap = np.linalg.norm(repeated - place, axis=1).reshape(found.shape)
+    best = np.arange(len(points)) * count + gap.argmin(axis=1)
+    face, weight = found.ravel()[best], weights[best]
+    normal = _normal_at(tissue, face, weight)
+    side = np.where(((points - place[best]) * normal).sum(axis=1) < 0, -1.0, 1.0)
+    return Nearest(side * gap.min(axis=1), place[best], normal, face)
+
+
+def closest_weights(
+    points: Float64[np.ndarray, "rows 3"], triangles: Float64[np.ndarray, "rows 3 3"]
+) -> Float64[np.ndarray, "rows 3"]:
+    """Barycentric coordinates of the point of each triangle that is nearest to its point.
+
+    Source:
+        Ericson, *Real-time collision detection*, 2005, section 5.1.5.
+    """
+    a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
+    u, v, w = b - a, c - a, points - a
+    uu, uv, vv = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
+    wu, wv = (w * u).sum(1), (w * v).sum(1)
+    whole = np.maximum(uu * vv - uv * uv, 1e-30)
+    s, t = (vv * wu - uv * wv) / whole, (uu * wv - uv * wu) / whole
+    weights = np.stack([1 - s - t, s, t], axis=1)
+    outside = (weights < 0).any(axis=1)
+    if outside.any():
+        weights[outside] = _on_border(points[outside], triangles[outside])
+    return weights
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+def _on_border(
+    points: Float64[np.ndarray, "rows 3"], triangles: Float64[np.ndarray, "rows 3 3"]
+) -> Float64[np.ndarray, "rows 3"]:
+    """The nearest of the points on a triangle's three sides."""
+    best = np.full(len(points), np.inf)
+    weights = np.zeros((len(points), 3))
+    for k in range(3):
+        start, way = triangles[:, k], triangles[:, (k + 1) % 3] - triangles[:, k]
+        share = ((points - start) * way).sum(1) / np.maximum((way * way).sum(1), 1e-30)
+        share = np.clip(share, 0.0, 1.0)
+        gap = np.linalg.norm(points - start - share[:, None] * way, axis=1)
+        nearer = gap < best
+        best[nearer] = gap[nearer]
+        weights[nearer] = 0.0
+        weights[nearer, k], weights[nearer, (k + 1) % 3] = 1 - share[nearer], share[nearer]
+    return weights
+
+
+def _normal_at(
+    tissue: Touchable, face: Int64[np.ndarray, "rows"], weight: Float64[np.ndarray, "rows 3"]
+) -> Float64[np.ndarray, "rows 3"]:
+    corners = tissue.corners_mm[face]
+    flat = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    rounded = unit((weight[:, :, None] * tissue.corner_normals[face]).sum(axis=1))
+    within = np.asarray((weight > 1e-6).all(axis=1))
+    return np.where(within[:, None], flat, rounded)
+
+
+def _pseudo_normals(
+    corners: Float64[np.ndarray, "faces 3 3"], faces: Int[np.ndarray, "faces 3"], count: int
+) -> Float64[np.ndarray, "faces 3 3"]:
+    """Normals at each triangle's corners, every triangle there weighing as its angle."""
+    flat = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    ahead = unit(np.roll(corners, -1, axis=1) - corners)
+    back = unit(np.roll(corners, 1, axis=1) - corners)
+    angle = np.arccos(np.clip((ahead * back).sum(axis=2), -1.0, 1.0))
+    weighted = (angle[..., None] * flat[:, None]).reshape(-1, 3)
+    rows = faces.ravel()
+    total = np.stack([np.bincount(rows, weighted[:, k], minlength=count) for k in range(3)], 1)
+    return np.asarray(unit(total)[faces])
+
+
+def _spread(
+    corners: Float64[np.ndarray, "faces 3 3"],
+) -> tuple[Float64[np.ndarray, "points 3"], Int64[np.ndarray, "points"]]:
+    """Points on every triangle: its middle, or on a large one the middles of its parts."""
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    parts = np.ceil(longest / (1.5 * _SPACING_MM)).astype(int).clip(1, 200)
+    points, owner = [], []
+    for count in np.unique(parts):
+        i, j = np.meshgrid(np.arange(count), np.arange(count), indexing="ij")
+        i, j = i[i + j < count], j[i + j < count]
+        s, t = (i + 1 / 3) / count, (j + 1 / 3) / count
+        chosen = np.flatnonzero(parts == count)
+        weights = np.stack([1 - s - t, s, t], axis=1)
+        points.append(np.einsum("pk,fkx->fpx", weights, corners[chosen]).reshape(-1, 3))
+        owner.append(np.repeat(chosen, len(weights)))
+    return np.concatenate(points), np.concatenate(owner).astype(np.int64)
