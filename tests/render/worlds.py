@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small scenes with known geometry, lenses of every kind, and views, for tests of the renderer."""
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import trimesh
 
-from endoforge.geometry.cameras import Camera, FisheyeCamera, PinholeCamera
+from endoforge.geometry.cameras import (
+    Camera,
+    FisheyeCamera,
+    OmnidirectionalCamera,
+    PinholeCamera,
+)
 from endoforge.optics.light import LightSource
 from endoforge.optics.sensor import SensorResponse
 from endoforge.optics.tissue import Tissue
@@ -41,6 +48,10 @@ def lenses(width: int, height: int) -> dict[str, Camera]:
         "kannala-brandt": fisheye(width, height, 150.0, (0.02, -0.008, 0.001, 0.0)),
         "off-centre": FisheyeCamera(
             width, height, focal, 1.1 * focal, 0.45 * width, 0.56 * height, max_angle_rad=1.0
+        ),
+        "omnidirectional": OmnidirectionalCamera.from_field_of_view(width, height, 150.0),
+        "round": replace(
+            fisheye(width, height, 140.0), content=(0.52 * width, 0.5 * height, 0.45 * width)
         ),
         "pinhole": pinhole(width, height, 80.0),
         "brown-conrady": pinhole(width, height, 90.0, (-0.2, 0.05, 0.001, -0.002, 0.0)),
@@ -132,6 +143,43 @@ def tube(tissue: Tissue | None = None, rings: int = 44, around: int = 26, seed: 
         np.tile(instance, 2).astype(np.uint16),
         rng.uniform(0.8, 1.1, (len(vertices), 3)).astype(np.float32),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Sway:
+    """A wave that runs along a tube and squeezes it, the more the farther in; the rest stays."""
+
+    surface: Surface
+    from_mm: float = 30.0
+
+    @property
+    def moving(self) -> np.ndarray:
+        """What lies deeper than the border."""
+        return np.asarray(self.surface.vertices_mm[:, 2] > self.from_mm)
+
+    def vertices_at(self, frame: int) -> np.ndarray:
+        """Squeezed and shifted positions; frame 2 is not like frame 1."""
+        place = self.surface.vertices_mm.astype(np.float64)
+        grown = np.maximum(place[:, 2:] - self.from_mm, 0) / 40
+        wave = 0.15 * grown * np.sin(place[:, 2:] / 12 - 0.8 * frame)
+        place[:, :2] *= 1 - wave
+        place += grown * 0.7 * frame * np.array([0.6, -0.4, 0.5])
+        return place.astype(np.float32)
+
+
+def living_tube(tissues: tuple[Tissue, ...], seed: int = 0) -> Scene:
+    """A tube of several stained tissues that moves, with its pattern laid in a frame of its own."""
+    scene = tube(tissues[0], seed=seed)
+    rng = np.random.default_rng(seed + 1)
+    surface, count = scene.surface, len(scene.surface.vertices_mm)
+    turn = np.array([[0.0, 0.6, 0.8], [1.0, 0.0, 0.0], [0.0, 0.8, -0.6]])
+    surface = replace(
+        surface,
+        face_material=np.arange(len(surface.faces), dtype=np.uint8) // 97 % len(tissues),
+        texture_mm=(surface.vertices_mm @ turn.T * 1.1 + 5).astype(np.float32),
+        stain=np.clip(rng.normal(0, 0.6, (count, 2)), 0, 1).astype(np.float32),
+    )
+    return replace(scene, surface=surface, tissues=tissues, motion=Sway(surface))
 
 
 def turned(position: np.ndarray, tilt_rad: float = 0.0, roll_rad: float = 0.0) -> np.ndarray:

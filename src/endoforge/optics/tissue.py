@@ -115,7 +115,7 @@ def smith_visibility(
     return result
 
 
-def schlick_fresnel(cos_half_out: Float[np.ndarray, "..."], f0: float) -> Float[np.ndarray, "..."]:
+def schlick_fresnel(cos_half_out: Float[np.ndarray, "..."], f0: Alpha) -> Float[np.ndarray, "..."]:
     """Share of light that the film reflects, rising to 1 at grazing angles.
 
     Source:

@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32, UInt8
 
 from endoforge.frames.frame import Frame, RightView
 from endoforge.geometry.cameras import Camera
-from endoforge.optics.sensor import develop
+from endoforge.optics.sensor import develop, develop_clean
 from endoforge.render import constants as fixed
 from endoforge.render.view import Rendering, RightEye, View
+from endoforge.streams import stream
 
 Rows = Mapping[str, np.ndarray]
 
@@ -27,7 +29,7 @@ def assemble(view: View, camera: Camera, rows: Rows, labels: frozenset[str]) -> 
     frame = Frame(
         sequence=view.sequence,
         index=view.index,
-        image=develop(radiance, view.sensor),
+        image=developed(radiance, view, camera),
         camera=camera,
         camera_from_world=view.camera_from_world,
         next_camera_from_world=view.next_camera_from_world,
@@ -52,7 +54,7 @@ def whole_labels(view: View, pictures: Rows, labels: frozenset[str]) -> dict[str
     found = (flags & fixed.FOUND) != 0
     values: dict[str, Any] = {}
     if "clean" in labels:
-        values["clean"] = develop(pictures["radiance"], view.sensor)
+        values["clean"] = developed_clean(pictures["radiance"], view)
     if "specular" in labels:
         values["specular"] = (flags & fixed.SPECULAR) != 0
     if "back_occluded" in labels:
@@ -76,7 +78,7 @@ def with_right(
     with np.errstate(invalid="ignore"):
         depth = np.where(depth > 0, depth, np.float32(np.nan))
     right = RightView(
-        image=develop(as_picture(right_rows["radiance"], eye.camera), view.sensor),
+        image=developed(as_picture(right_rows["radiance"], eye.camera), view, eye.camera, 1),
         camera=eye.camera,
         camera_from_world=eye.camera_from_world,
         depth_mm=depth,
@@ -84,6 +86,21 @@ def with_right(
         occluded=hidden & frame.valid,
     )
     return replace(rendering, frame=replace(frame, right=right))
+
+
+def developed(
+    radiance: Float32[np.ndarray, "height width 3"], view: View, camera: Camera, eye: int = 0
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The picture that the sensor of the left (0) or right (1) eye makes of a frame."""
+    noise = stream(view.seed, "sensor noise", view.sequence, view.index, eye)
+    return develop(radiance, replace(view.sensor, moment=float(view.index)), noise, camera)
+
+
+def developed_clean(
+    radiance: Float32[np.ndarray, "height width 3"], view: View
+) -> UInt8[np.ndarray, "height width 3"]:
+    """The same picture without any fault of lens, sensor or coding."""
+    return develop_clean(radiance, view.sensor)
 
 
 def as_picture(row: np.ndarray, camera: Camera) -> np.ndarray:

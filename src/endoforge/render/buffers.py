@@ -10,6 +10,7 @@ from typing import Any
 import drjit
 import mitsuba
 import numpy as np
+from jaxtyping import UInt32
 
 from endoforge.geometry.cameras import Camera, pixel_centres
 from endoforge.render.arrays import aligned, padded
@@ -45,10 +46,6 @@ class MeshBuffers:
 
 def upload_mesh(surface: Surface, parts: Partition) -> MeshBuffers:
     """Put the records of a surface on the device, in the order of the kernel."""
-    label = surface.face_label.astype(np.uint32)
-    label = label | surface.face_instance.astype(np.uint32) << _INSTANCE_SHIFT
-    if surface.face_material is not None:
-        label = label | surface.face_material.astype(np.uint32) << _MATERIAL_SHIFT
     rest = surface.vertices_mm if surface.texture_mm is None else surface.texture_mm
     stain = surface.stain
     if stain is None:
@@ -59,7 +56,9 @@ def upload_mesh(surface: Surface, parts: Partition) -> MeshBuffers:
     records = np.hstack([surface.tint, stain, rest])[parts.vertices]
     buffers = MeshBuffers(
         faces=mi.UInt32(
-            aligned(np.column_stack([parts.corners, label[parts.faces]]).astype(np.uint32))
+            aligned(
+                np.column_stack([parts.corners.astype(np.uint32), _meaning(surface)[parts.faces]])
+            )
         ),
         vertices=mi.Float(aligned(records)),
         rest_normals=mi.Float(aligned(padded(normals[parts.vertices]))),
@@ -67,6 +66,15 @@ def upload_mesh(surface: Surface, parts: Partition) -> MeshBuffers:
     )
     dr.eval(buffers.faces, buffers.vertices, buffers.rest_normals, buffers.counts)
     return buffers
+
+
+def _meaning(surface: Surface) -> UInt32[np.ndarray, "faces"]:
+    """Label, instance and material of each face in one whole number."""
+    instance = surface.face_instance.astype(np.uint32) * np.uint32(1 << _INSTANCE_SHIFT)
+    meaning: UInt32[np.ndarray, "faces"] = surface.face_label.astype(np.uint32) + instance
+    if surface.face_material is not None:
+        meaning += surface.face_material.astype(np.uint32) * np.uint32(1 << _MATERIAL_SHIFT)
+    return meaning
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,7 +45,8 @@ class SurfaceRenderer:
             camera: The lens; its rays are taken as they are, whatever the model.
             device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
             labels: Which optional labels each frame shall have, by their names in
-                `frames.frame.Frame` (see `view.OPTIONAL_LABELS`); None for none of them.
+                `frames.frame.Frame` (see `view.OPTIONAL_LABELS`); None for none of them. `moving`
+                stays None in a scene where nothing moves.
 
         Raises:
             SceneError: The surface has no triangles, or names a tissue that the scene lacks.
@@ -64,6 +65,8 @@ class SurfaceRenderer:
         self._moments = moments.Moments(scene, self._parts, self._centre)
         self._materials = materials.upload_materials(scene.tissues)
         self._lens = buffers.upload_lens(camera)
+        if not self._parts.moves:
+            self.labels -= {"moving"}
 
     def render(self, view: View) -> Frame:
         """Render one labelled frame."""

@@ -54,6 +54,7 @@ class View:
         sensor: From radiance to the picture.
         previous_camera_from_world: Pose that the backward flow leads to, mm; None for none.
         right: The second eye of a stereo scope; None for a scope with one.
+        seed: The run's seed, for what is drawn anew in each frame: the sensor's noise.
     """
 
     sequence: int
@@ -64,6 +65,7 @@ class View:
     sensor: SensorResponse
     previous_camera_from_world: Float64[np.ndarray, "4 4"] | None = None
     right: RightEye | None = None
+    seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
