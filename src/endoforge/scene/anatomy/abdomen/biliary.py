@@ -141,5 +141,6 @@ def _over_triangle(corners: Float64[np.ndarray, "3 3"], spacing_mm: float) -> Cu
     longest = float(np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1).max())
     count = int(np.ceil(longest / spacing_mm))
     i, j = np.meshgrid(np.arange(count + 1), np.arange(count + 1), indexing="ij")
-    i, j = i[i + j <= count] / count, j[i + j <= count] / count
-    return np.stack([1 - i - j, i, j], axis=1) @ corners
+    inside = i + j <= count
+    one, two = i[inside] / count, j[inside] / count
+    return np.asarray(np.stack([1 - one - two, one, two], axis=1) @ corners)

@@ -68,7 +68,7 @@ def bed_volume(room: Volume, fat: Fat, step_mm: float) -> Volume:
 
 def _rise(t: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     t = np.clip(t, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
+    return np.asarray(t * t * (3.0 - 2.0 * t))
 
 
 def omentum_volume(fat: Fat, room: Volume, under: Sequence[Volume], step_mm: float) -> Volume:

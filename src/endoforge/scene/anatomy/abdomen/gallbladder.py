@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gallbladder under the liver: fundus, body, neck with Hartmann's pouch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -99,4 +99,4 @@ def gallbladder_organ(gallbladder: Gallbladder, body: Volume) -> Organ:
     blush = red * (0.5 + 0.25 * np.clip(smooth_noise(points, 18.0, gallbladder.seed + 2), -2, 2))
     colour = np.stack([1 - 0.1 * blush, 1 - 0.55 * blush, 1 - 0.45 * blush], axis=1)
     tint = np.clip(organ.tint * colour, 0.2, 1.8).astype(np.float32)
-    return Organ(**{**organ.__dict__, "tint": tint})
+    return replace(organ, tint=tint)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The falciform ligament: a thin sheet between liver and front wall, with the round ligament."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64, Int32
@@ -12,7 +12,6 @@ from endoforge.scene.anatomy.abdomen.relief import lobules, smooth_noise
 from endoforge.scene.anatomy.abdomen.settings import LigamentSettings
 from endoforge.scene.anatomy.abdomen.volumes import Volume, tube_volume
 from endoforge.scene.anatomy.curves import unit
-from endoforge.scene.anatomy.surfaces import vertex_normals
 
 LIGAMENT_LABEL = 5
 
@@ -60,12 +59,10 @@ def ligament_organs(ligament: Ligament, liver: Volume, room: Volume) -> list[Org
     faces = _plate_faces(_ROWS, _COLUMNS)
     vertices = points.astype(np.float32)
     cord = _cord(ligament, middle[0], liver, room)
-    empty = replace(cord.volume)
     sheet = Organ(
         "falciform ligament", LIGAMENT_LABEL, "ligament", vertices, faces,
-        np.ones_like(vertices), empty,
+        np.ones_like(vertices), cord.volume,
     )  # fmt: skip
-    del normal
     return [tinted(sheet, 0.05 * smooth_noise(vertices, 30.0, ligament.seed)), cord]
 
 
@@ -99,7 +96,7 @@ def _leaves(
     last = inside.shape[1] - 1 - np.argmax(inside[:, ::-1], axis=1)
     last = np.where(inside.any(axis=1), last, 0)
     sign = 1.0 if body.at(eye[None])[0] < 0 else 0.0
-    return eye + (reach[last] + sign * deeper)[:, None] * way
+    return np.asarray(eye + (reach[last] + sign * deeper)[:, None] * way)
 
 
 def _plate_faces(rows: int, columns: int) -> Int32[np.ndarray, "faces 3"]:

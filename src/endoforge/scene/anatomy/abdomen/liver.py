@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The liver: two lobes under the diaphragm, cut by a sloping lower face that leaves a sharp edge."""
+"""The liver: two lobes under the diaphragm, cut by a sloping lower face with a sharp edge."""
 
 from dataclasses import dataclass
 
@@ -78,7 +78,7 @@ def sample_liver(settings: LiverSettings, notch_x: float, rng: np.random.Generat
 def lower_face_mm(
     liver: Liver, x: Float[np.ndarray, "*any"], y: Float[np.ndarray, "*any"]
 ) -> Float[np.ndarray, "*any"]:
-    """Height (z) of the lower face in the liver's frame: lowest at the edge, rising towards the porta."""
+    """Height (z) of the lower face in the liver's frame: lowest at the edge, rising behind it."""
     size = liver.size
     edge = (-6.0 - 0.40 * x) * size
     one, two = liver.wave_phase

@@ -105,17 +105,16 @@ def smooth_max(
     Never less than the plain maximum, so that what is cut stays cut.
     """
     if round_mm <= 0:
-        return np.maximum(a, b)
+        return np.asarray(np.maximum(a, b))
     share = np.maximum(round_mm - np.abs(a - b), 0.0) / round_mm
-    result: Float[np.ndarray, "*any"] = np.maximum(a, b) + share * share * (0.25 * round_mm)
-    return result
+    return np.asarray(np.maximum(a, b) + share * share * (0.25 * round_mm))
 
 
 def smooth_min(
     a: Float[np.ndarray, "*any"], b: Float[np.ndarray, "*any"], round_mm: float
 ) -> Float[np.ndarray, "*any"]:
     """The smaller of two, joined over about `round_mm`; never more than the plain minimum."""
-    return np.negative(smooth_max(-a, -b, round_mm))
+    return np.asarray(-smooth_max(-a, -b, round_mm))
 
 
 def carved(body: Volume, others: Sequence[Volume], gap_mm: float, round_mm: float) -> Volume:
