@@ -13,6 +13,7 @@ from endoforge.scene.anatomy.abdomen import (
     hollow,
     ligament,
     liver,
+    motion,
 )
 from endoforge.scene.anatomy.abdomen.anatomy import AbdomenAnatomy, ports_of, targets_of
 from endoforge.scene.anatomy.abdomen.organs import MATERIALS, Organ, one_surface, organ_from
@@ -45,6 +46,7 @@ class AbdomenDraw:
     small_bowel: hollow.Tube | None
     fat: fat.Fat
     ligament: ligament.Ligament
+    moves: motion.Moves | None
 
 
 def build_abdomen(settings: AbdomenSettings, rng: np.random.Generator) -> AbdomenAnatomy:
@@ -80,14 +82,16 @@ def sample_abdomen(settings: AbdomenSettings, rng: np.random.Generator) -> Abdom
         small_bowel=hollow.sample_small_bowel(settings.bowel, rng),
         fat=fat.sample_fat(settings.fat, rng),
         ligament=sling,
+        moves=motion.sample_moves(settings.motion, rng) if settings.motion else None,
     )
 
 
 def shape_abdomen(draw: AbdomenDraw, settings: AbdomenSettings) -> AbdomenAnatomy:
     """Turn a drawn abdomen into a mesh; no randomness is left."""
     room = cavity.cavity_volume(draw.cavity, settings.resolution_mm)
-    organs = drawn_organs(draw, room, settings.resolution_mm)
+    organs = _hanging(drawn_organs(draw, room, settings.resolution_mm), draw, room)
     surface, instances = one_surface(organs)
+    surface = _with_diaphragm(surface, draw.cavity, instances["abdominal wall"])
     ports = ports_of(room)
     view = ports[0].point_mm + 40.0 * ports[0].normal
     chosen = [o for o in organs if o.name not in ("abdominal wall", "bed")]
@@ -97,14 +101,30 @@ def shape_abdomen(draw: AbdomenDraw, settings: AbdomenSettings) -> AbdomenAnatom
         "triangle": draw.biliary.corners_mm.mean(axis=0),
     }
     return AbdomenAnatomy(
-        surface=_with_diaphragm(surface, draw.cavity, instances["abdominal wall"]),
+        surface=surface,
         materials=MATERIALS,
         targets=targets_of(chosen, places, view),
         ports=ports,
         instances=instances,
-        motion=None,
+        motion=_motion(surface, draw, room),
         gravity=np.array(draw.cavity.gravity),
         provenance=DRAWN_PROVENANCE,
+    )
+
+
+def _hanging(organs: list[Organ], draw: AbdomenDraw, room: Volume) -> list[Organ]:
+    """Let the organs hang down the tilted body; the wall stays."""
+    if draw.moves is None:
+        return organs
+    down, sag = np.array(draw.cavity.gravity), draw.moves.sag_mm
+    return [replace(o, vertices_mm=motion.sagged(o.vertices_mm, room, down, sag)) for o in organs]
+
+
+def _motion(surface: Surface, draw: AbdomenDraw, room: Volume) -> motion.BodyMotion | None:
+    if draw.moves is None:
+        return None
+    return motion.body_motion(
+        surface.vertices_mm, motion.BodyField(room, draw.cavity.top, draw.moves)
     )
 
 
