@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from endoforge.errors import DataError
-from endoforge.frames.check_labels import Fault, frame_faults, pair_faults
+from endoforge.frames.check_flow import Fault
+from endoforge.frames.check_labels import frame_faults, pair_faults
 from endoforge.frames.encoding import frame_from_members
 from endoforge.frames.frame import Frame
 from endoforge.frames.journal import JOURNAL, journal_faults, read_journal

@@ -6,21 +6,23 @@ of them shows as a contradiction. Tolerances follow the precision of the files.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
-import cv2
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
+from endoforge.frames.check_flow import (
+    Displacement,
+    Fault,
+    displacement_faults,
+    points_there,
+    still_pixels,
+)
 from endoforge.frames.frame import Frame
 from endoforge.frames.manifest import DatasetManifest
-from endoforge.geometry.cameras import Camera, camera_from_dict, pixel_centres
-from endoforge.geometry.depth import normals_from_depth, points_from_depth
-from endoforge.geometry.flow import flow_from_depth
-from endoforge.geometry.poses import relative_pose, transform_points
-
-#: Largest disagreement of the stored flow with depth, pose and lens, px (99.9 % of the pixels).
-FLOW_TOLERANCE_PX = 0.05
+from endoforge.frames.sampling import depth_at
+from endoforge.geometry.cameras import camera_from_dict
+from endoforge.geometry.depth import normals_from_depth
+from endoforge.geometry.poses import relative_pose
 
 #: Largest median angle between stored normals and those of the depth image, degrees, beyond what
 #: the image's own resolution explains.
@@ -28,17 +30,6 @@ NORMAL_TOLERANCE_DEG = 2.0
 
 #: Largest median disagreement with the next frame's depth, as a share of depth.
 DEPTH_TOLERANCE = 0.01
-
-#: Share of pixels that may break a rule at edges, where rounding decides.
-_EDGES = 0.005
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with a frame: a short kind and a sentence."""
-
-    kind: str
-    message: str
 
 
 def frame_faults(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
@@ -55,7 +46,7 @@ def frame_faults(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
         return
     yield from _normal_faults(frame)
     yield from _normal_against_depth(frame)
-    yield from _flow_faults(frame, manifest.depth_scale_mm)
+    yield from displacement_faults(frame, _to_next(frame), manifest.depth_scale_mm)
 
 
 def pair_faults(frame: Frame, following: Frame) -> Iterator[Fault]:
@@ -65,10 +56,9 @@ def pair_faults(frame: Frame, following: Frame) -> Iterator[Fault]:
         yield Fault("pose", f"its next pose is not the pose of the next frame ({drift:.3g} off)")
     if frame.camera != following.camera:
         return
-    moved = _moved_points(frame)
-    landing = frame.camera.project(moved)
-    there = _sampled(following.depth_mm, landing, frame.camera)
-    both = frame.valid & np.isfinite(there) & np.isfinite(moved[..., 2])
+    moved = points_there(frame, _to_next(frame))
+    there = depth_at(following.depth_mm, frame.camera.project(moved))
+    both = still_pixels(frame) & np.isfinite(there) & np.isfinite(moved[..., 2])
     if not both.any():
         return
     apart = np.abs(there - moved[..., 2]) / np.maximum(moved[..., 2], 1e-3)
@@ -146,77 +136,18 @@ def _normal_against_depth(frame: Frame) -> Iterator[Fault]:
         )
 
 
-def _flow_faults(frame: Frame, depth_step_mm: float) -> Iterator[Fault]:
-    expected = _flow(frame, frame.depth_mm.astype(np.float64))
-    seen, stored = np.isfinite(expected[..., 0]), np.isfinite(frame.flow_px[..., 0])
-    gaps = float((frame.valid & ~frame.occluded & (seen != stored)).mean())
-    if gaps > _EDGES:
-        yield Fault(
-            "flow", f"{100 * gaps:.1f} % of the visible pixels have no flow, or one too many"
-        )
-    both = seen & stored
-    if both.any():
-        apart = np.linalg.norm(frame.flow_px - expected, axis=-1)[both]
-        worst = float(np.quantile(apart, 0.999))
-        if worst > FLOW_TOLERANCE_PX:  # close to the lens, one step of stored depth is worth more
-            change = _flow(frame, frame.depth_mm.astype(np.float64) + depth_step_mm) - expected
-            worst -= float(np.nanquantile(np.linalg.norm(change, axis=-1)[both], 0.999))
-        if worst > FLOW_TOLERANCE_PX:
-            yield Fault("flow", f"it is {worst:.2f} px off depth, pose and lens (99.9 % of pixels)")
-    landing = pixel_centres(frame.camera.width, frame.camera.height) + frame.flow_px
-    lost = frame.valid & ~frame.occluded & ~_inside(landing, frame.camera)
-    if lost.mean() > _EDGES:
-        yield Fault(
-            "occlusion", f"{100 * lost.mean():.1f} % of the pixels leave the field but are visible"
-        )
-
-
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def _flow(
-    frame: Frame, depth_mm: Float[np.ndarray, "height width"]
-) -> Float[np.ndarray, "height width 2"]:
-    motion = relative_pose(frame.next_camera_from_world, frame.camera_from_world)
-    flow: np.ndarray = flow_from_depth(depth_mm, frame.camera, motion)
-    return flow
-
-
-def _moved_points(frame: Frame) -> Float[np.ndarray, "height width 3"]:
-    """Points of this frame in the next frame's camera, mm."""
-    points = points_from_depth(frame.depth_mm.astype(np.float64), frame.camera.rays())
-    motion = relative_pose(frame.next_camera_from_world, frame.camera_from_world)
-    moved: np.ndarray = transform_points(motion, points)
-    return moved
-
-
-def _inside(
-    landing: Float[np.ndarray, "height width 2"], camera: Camera
-) -> Bool[np.ndarray, "height width"]:
-    """True for positions in the image, or off it by less than the precision of the flow."""
-    u, v = landing[..., 0], landing[..., 1]
-    near = FLOW_TOLERANCE_PX
-    inside = (u > -near) & (v > -near) & (u < camera.width + near) & (v < camera.height + near)
-    return np.asarray(inside)
-
-
-def _sampled(
-    depth_mm: Float[np.ndarray, "height width"],
-    landing: Float[np.ndarray, "height width 2"],
-    camera: Camera,
-) -> Float[np.ndarray, "height width"]:
-    """Depth between four pixels; NaN beside the image, an invalid pixel or an edge."""
-    inside = np.isfinite(landing).all(axis=-1)
-    u = np.where(inside, landing[..., 0] - 0.5, -10).astype(np.float32)
-    v = np.where(inside, landing[..., 1] - 0.5, -10).astype(np.float32)
-    depth = depth_mm.astype(np.float32)
-    value = cv2.remap(
-        depth, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan")
+def _to_next(frame: Frame) -> Displacement:
+    return Displacement(
+        "flow",
+        frame.flow_px,
+        frame.occluded,
+        relative_pose(frame.next_camera_from_world, frame.camera_from_world),
+        frame.camera,
+        still_pixels(frame),
     )
-    near = cv2.remap(
-        depth, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=float("nan")
-    )
-    return np.where(np.abs(value - near) < 0.05 * near, value, np.nan)
 
 
 def _dot(

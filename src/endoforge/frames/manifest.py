@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from endoforge.errors import CameraError, DataError, SettingsError
 from endoforge.frames.labels import LabelMap
-from endoforge.frames.members import check_labels
+from endoforge.frames.members import check_optional_labels
 from endoforge.frames.planes import DEPTH_SCALE_MM
 from endoforge.frames.storage import read_json, to_json, write_json
 from endoforge.geometry.cameras import Camera, camera_from_dict
@@ -115,7 +115,7 @@ class DatasetManifest(Settings):
         try:
             LabelMap(self.labels)
             self.lens()
-            check_labels(self.optional_labels)
+            check_optional_labels(self.optional_labels)
         except (DataError, CameraError) as error:
             raise ValueError(str(error)) from None
         return self

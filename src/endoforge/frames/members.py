@@ -69,7 +69,7 @@ def members_of(labels: Collection[str]) -> tuple[str, ...]:
     Raises:
         DataError: A label is unknown, or one of a pair that shares a file is missing.
     """
-    check_labels(labels)
+    check_optional_labels(labels)
     extra = {file for label in labels for file in OPTIONAL_LABELS[label]}
     return (*MEMBERS[:-1], *(file for file in OPTIONAL_MEMBERS if file in extra), MEMBERS[-1])
 
@@ -92,7 +92,7 @@ def labels_with(files: Iterable[str]) -> tuple[str, ...]:
     return labels
 
 
-def check_labels(labels: Collection[str]) -> None:
+def check_optional_labels(labels: Collection[str]) -> None:
     """Make sure that optional labels exist and that pairs are whole.
 
     Raises:
