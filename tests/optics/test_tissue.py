@@ -7,6 +7,7 @@ import pytest
 from endoforge.optics.settings import TissueSettings
 from endoforge.optics.tissue import (
     edge_gain,
+    film_roughness,
     ggx_density,
     normal_reflectance,
     sample_tissue,
@@ -91,3 +92,9 @@ def test_drawn_tissue_is_reddish_and_absorbs():
 def test_the_same_stream_draws_the_same_tissue():
     one, two = (sample_tissue(TissueSettings(), stream(1, "tissue", 4)) for _ in range(2))
     assert one == two
+
+
+def test_an_even_film_has_one_roughness_and_an_uneven_one_spans_sixteenfold():
+    film = np.array([0.0, 0.5, 1.0])
+    np.testing.assert_allclose(film_roughness(0.08, 0.0, film), 0.08)
+    np.testing.assert_allclose(film_roughness(0.08, 1.0, film), [0.02, 0.08, 0.32])

@@ -1,12 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be told to light, tissue and sensor."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from endoforge.distributions import Distribution, Spread, check_ends
 from endoforge.settings import Settings
 
 _OFF = (0.0, 0.0)
+
+#: What lies in a surface: its vessels, grain and relief; see `optics.patterns`.
+Pattern = Literal[
+    "mucosa",
+    "liver",
+    "fat",
+    "serosa",
+    "peritoneum",
+    "fibrous",
+    "round pits",
+    "tubular pits",
+    "gyrus pits",
+    "stool",
+    "fluid",
+    "brushed",
+    "plain",
+]
 
 
 class PlacedSource(Settings):
@@ -80,9 +99,13 @@ class LightSettings(Settings):
 
 
 class TissueSettings(Settings):
-    """How mucosa looks. Colours are linear RGB fractions of the light that comes back."""
+    """How a surface looks, mucosa unless told otherwise; other organs are in `optics.organs`.
 
-    red: Distribution = Field((0.56, 0.76), description="albedo of the mucosa in red")
+    Colours are linear RGB fractions of the light that comes back.
+    """
+
+    pattern: Pattern = Field("mucosa", description="kind of vessels, grain and relief")
+    red: Distribution = Field((0.56, 0.76), description="albedo in red")
     green_of_red: Distribution = Field((0.22, 0.42), description="green albedo, share of red")
     blue_of_green: Distribution = Field((0.38, 0.76), description="blue albedo, share of green")
     coarse_vessels: Distribution = Field(
@@ -98,7 +121,16 @@ class TissueSettings(Settings):
     roughness: Distribution = Field(
         (0.028, 0.075), description="GGX roughness (alpha) of the wet film, 0 to 1"
     )
+    wetness: Distribution = Field(
+        (0.2, 0.6), description="how unevenly the film lies: 0 even, 1 from pools to dry patches"
+    )
     refraction: Distribution = Field((1.33, 1.45), description="refractive index of the wet film")
+    reflectance: Distribution | None = Field(
+        None, description="share of light that the surface reflects when hit squarely, for metals"
+    )
+    film_colour: tuple[float, float, float] = Field(
+        (1.0, 1.0, 1.0), description="colour of that reflection, linear RGB; white but for metals"
+    )
     softness: Distribution = Field(
         (0.35, 0.8), description="how far red light creeps past the terminator, cosine units"
     )
@@ -110,8 +142,22 @@ class TissueSettings(Settings):
     )
     tile_mm: Distribution = Field((52.0, 76.0), description="period of the vessel pattern, mm")
     textures: int = Field(
-        8, ge=1, le=1024, description="number of different vessel patterns to choose from"
+        8, ge=1, le=1024, description="number of different patterns to choose from"
     )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "TissueSettings":
+        """Refuse what no surface can be."""
+        shares = ("red", "coarse_vessels", "fine_vessels", "mottling", "wetness", "interreflection")
+        check_ends(
+            self,
+            {name: (0, 1) for name in shares}
+            | {"green_of_red": (0, 5), "blue_of_green": (0, 5), "relief": (0, 1)}
+            | {"roughness": (0.005, 1), "refraction": (1, 3), "softness": (0, 1)}
+            | {"edge_glow": (0, 5), "tile_mm": (1, 1000)}
+            | ({} if self.reflectance is None else {"reflectance": (0, 1)}),
+        )
+        return self
 
 
 class SensorSettings(Settings):

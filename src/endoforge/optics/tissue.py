@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from endoforge.distributions import draw
-from endoforge.optics.settings import TissueSettings
+from endoforge.optics.settings import Pattern, TissueSettings
 
 Rgb = tuple[float, float, float]
 Alpha = float | Float[np.ndarray, "..."]
@@ -18,6 +18,9 @@ Alpha = float | Float[np.ndarray, "..."]
 #: Light that comes back through a deep vein and through a shallow vessel, per colour channel.
 COARSE_TRANSMISSION: Rgb = (0.55, 0.50, 0.72)
 FINE_TRANSMISSION: Rgb = (0.66, 0.18, 0.20)
+
+_MOST = 0.95  # of the light comes back, at best
+_FILM_SPAN = 4.0  # the film of a dry patch is this much rougher than the mean
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,11 @@ class Tissue:
         softness: How far light creeps past the terminator, per colour channel, cosine units.
         edge_glow: How much brighter tissue is at grazing view, where light leaks out sideways.
         interreflection: Share of once-reflected light that reaches the wall again.
-        tile_mm: Period of the vessel pattern, mm.
-        texture_seed: Which vessel pattern; see `optics.texture`.
+        tile_mm: Period of the pattern, mm.
+        texture_seed: Which pattern of its kind; see `optics.texture`.
+        pattern: Kind of pattern; with the seed it names one picture for `texture.tissue_texture`.
+        film_variation: How unevenly the film lies, 0 to 1; see `film_roughness`.
+        film_colour: Multiplies f0, linear RGB; white but for metals.
     """
 
     albedo: Rgb = (0.66, 0.25, 0.16)
@@ -51,6 +57,9 @@ class Tissue:
     interreflection: float = 0.35
     tile_mm: float = 64.0
     texture_seed: int = 0
+    pattern: Pattern = "mucosa"
+    film_variation: float = 0.0
+    film_colour: Rgb = (1.0, 1.0, 1.0)
 
 
 def sample_tissue(settings: TissueSettings, rng: np.random.Generator) -> Tissue:
@@ -59,19 +68,24 @@ def sample_tissue(settings: TissueSettings, rng: np.random.Generator) -> Tissue:
     green = red * draw(settings.green_of_red, rng)
     blue = green * draw(settings.blue_of_green, rng)
     softness = draw(settings.softness, rng)
+    albedo = (min(red, _MOST), min(green, _MOST), min(blue, _MOST))
+    f0 = normal_reflectance(draw(settings.refraction, rng))
     return Tissue(
-        albedo=(red, green, blue),
+        albedo=albedo,
         coarse_vessels=draw(settings.coarse_vessels, rng),
         fine_vessels=draw(settings.fine_vessels, rng),
         mottling=draw(settings.mottling, rng),
         relief=draw(settings.relief, rng),
         roughness=draw(settings.roughness, rng),
-        f0=normal_reflectance(draw(settings.refraction, rng)),
+        f0=f0 if settings.reflectance is None else draw(settings.reflectance, rng),
         softness=(softness, 0.6 * softness, 0.5 * softness),
         edge_glow=draw(settings.edge_glow, rng),
         interreflection=draw(settings.interreflection, rng),
         tile_mm=draw(settings.tile_mm, rng),
         texture_seed=int(rng.integers(settings.textures)),
+        pattern=settings.pattern,
+        film_variation=draw(settings.wetness, rng),
+        film_colour=settings.film_colour,
     )
 
 
@@ -122,6 +136,20 @@ def schlick_fresnel(cos_half_out: Float[np.ndarray, "..."], f0: Alpha) -> Float[
         Schlick, *An inexpensive BRDF model*, Eurographics 1994, equation 15.
     """
     return f0 + (1 - f0) * (1 - cos_half_out) ** 5
+
+
+def film_roughness(
+    roughness: float, variation: float, film: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
+    """GGX roughness of a film that lies unevenly, so that highlights break up as on wet tissue.
+
+    Args:
+        roughness: Of the mean film.
+        variation: 0 for an even film, 1 for one from a quarter to four times as rough.
+        film: What the pattern's channel `texture.FILM` says, 0 a pool to 1 a dry patch.
+    """
+    uneven: Float[np.ndarray, "..."] = roughness * _FILM_SPAN ** (variation * (2 * film - 1))
+    return uneven
 
 
 def soft_cosine(
