@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verify a data set on disk: lists and hashes here, the truth of the labels in `check_labels`.
+"""Verify a data set on disk: lists and hashes here, the truth of the labels in `check_*`.
 
 A check never stops at the first fault and never repairs; it lists what it found.
 """
@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from endoforge.errors import DataError
+from endoforge.frames.check_facts import facts_faults, facts_pair_faults
 from endoforge.frames.check_flow import Fault
 from endoforge.frames.check_labels import frame_faults, pair_faults
+from endoforge.frames.check_matter import matter_faults, matter_pair_faults
+from endoforge.frames.check_right import right_faults
+from endoforge.frames.dataset import label_fault
 from endoforge.frames.encoding import frame_from_members
 from endoforge.frames.frame import Frame
 from endoforge.frames.journal import JOURNAL, journal_faults, read_journal
 from endoforge.frames.manifest import MANIFEST, DatasetManifest, read_manifest
-from endoforge.frames.planes import depth_scale_of
+from endoforge.frames.planes import DEPTH_SCALE_MM, depth_scale_of
 from endoforge.frames.png import decode_png
 from endoforge.frames.shards import ShardReader, ShardRecord, sequence_of
 from endoforge.frames.storage import sha256_of
@@ -179,6 +183,8 @@ def _frames(
     with shard:
         if len(shard) != record.frames:
             notes.add("shard", record.shard, f"must have {record.frames} frames, got {len(shard)}")
+        if manifest and (fault := label_fault(shard.labels, manifest.optional_labels)):
+            notes.add("labels", record.shard, fault)
         yield from _frames_of_shard(shard, record, manifest, notes)
 
 
@@ -195,7 +201,7 @@ def _frames_of_shard(
         except DataError as error:
             notes.add("frame", record.shard, str(error), 1)
         if before is not None and frame is not None:
-            _note_all(notes, record.shard, position - 1, pair_faults(before, frame))
+            _note_all(notes, record.shard, position - 1, _between(before, frame, manifest))
         before = frame
         if frame is not None:
             yield frame, source
@@ -221,8 +227,23 @@ def _checked_frame(
         if scale != manifest.depth_scale_mm:
             text = f"frame {position} has {scale} mm per step, not {manifest.depth_scale_mm}"
             notes.add("scale", place, text, 1)
-        _note_all(notes, place, position, frame_faults(frame, manifest))
+        _note_all(notes, place, position, _within(frame, manifest))
     return frame
+
+
+def _within(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
+    yield from frame_faults(frame, manifest)
+    if frame.valid.any():
+        yield from matter_faults(frame)
+        yield from right_faults(frame, manifest.depth_scale_mm)
+        yield from facts_faults(frame, manifest)
+
+
+def _between(frame: Frame, following: Frame, manifest: DatasetManifest | None) -> Iterator[Fault]:
+    step_mm = DEPTH_SCALE_MM if manifest is None else manifest.depth_scale_mm
+    yield from pair_faults(frame, following)
+    yield from matter_pair_faults(frame, following, step_mm)
+    yield from facts_pair_faults(frame, following)
 
 
 def _note_all(notes: _Notes, place: str, position: int, faults: Iterator[Fault]) -> None:

@@ -25,6 +25,8 @@ ON_SURFACE_MM = 0.5
 #: The same as a share of depth, for what is far away.
 ON_SURFACE_SHARE = 0.02
 
+_NOWHERE_MM = np.float32(1e9)
+
 Fact: TypeAlias = dict[str, Any]
 
 
@@ -218,19 +220,18 @@ def on_surface(
     """
     within = inside(pixels, depth_mm.shape)
     height, width = depth_mm.shape
-    depth = np.where(np.isnan(depth_mm), np.float32(np.inf), depth_mm)
+    known = np.isfinite(depth_mm)
     kernel = np.ones((3, 3), np.uint8)
     u = np.where(within, np.clip(np.floor(np.nan_to_num(pixels[:, 0])), 0, width - 1), 0)
     v = np.where(within, np.clip(np.floor(np.nan_to_num(pixels[:, 1])), 0, height - 1), 0)
     at = v.astype(np.int64), u.astype(np.int64)
-    nearest = cv2.erode(depth, kernel)[at]
-    known = np.where(np.isfinite(depth), depth, np.float32(-np.inf))
-    farthest = cv2.dilate(known, kernel)[at]
+    nearest = cv2.erode(np.where(known, depth_mm, _NOWHERE_MM), kernel)[at]
+    farthest = cv2.dilate(np.where(known, depth_mm, -_NOWHERE_MM), kernel)[at]
     slack = np.maximum(ON_SURFACE_MM, ON_SURFACE_SHARE * z_mm)
     seen = (z_mm >= nearest - slack) & (z_mm <= farthest + slack) & (z_mm > 0)
     edge = farthest - nearest > 4 * slack  # a rim: what is at the point itself decides
-    agrees = np.abs(depth[at] - z_mm) <= 2 * slack
-    return np.asarray(within & np.isfinite(depth[at]) & np.where(edge, agrees, seen))
+    agrees = np.abs(depth_mm[at] - z_mm) <= 2 * slack
+    return np.asarray(within & known[at] & np.where(edge, agrees, seen))
 
 
 def inside(

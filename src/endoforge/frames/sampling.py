@@ -44,15 +44,27 @@ def uniform(values: Shaped[np.ndarray, "height width"]) -> Bool[np.ndarray, "hei
 
 
 def step_length(
-    values: Float[np.ndarray, "height width 3"],
+    values: Float[np.ndarray, "height width 3"], slack: float = 0.0
 ) -> Float[np.ndarray, "height width"]:
-    """Longest difference of a pixel to its four neighbours; infinite where one is missing."""
-    length = np.full(values.shape[:2], np.inf, np.float32)
+    """Longest difference of a pixel to its four neighbours, where the picture is smooth.
+
+    Args:
+        values: Three numbers per pixel; NaN where invalid.
+        slack: Precision of the values.
+
+    Returns:
+        Infinite at the border, beside an invalid pixel, and at an edge: where a step is more than
+        three times as long as the one on the opposite side.
+    """
     with np.errstate(invalid="ignore"):
-        across = np.linalg.norm(np.diff(values, axis=1), axis=-1)
-        down = np.linalg.norm(np.diff(values, axis=0), axis=-1)
-    inner = np.stack([across[1:-1, 1:], across[1:-1, :-1], down[1:, 1:-1], down[:-1, 1:-1]])
-    length[1:-1, 1:-1] = np.where(np.isfinite(inner), inner, np.inf).max(axis=0)
+        across = np.linalg.norm(np.diff(values, axis=1), axis=-1)[1:-1]
+        down = np.linalg.norm(np.diff(values, axis=0), axis=-1)[:, 1:-1]
+        sides = across[:, :-1], across[:, 1:], down[:-1], down[1:]
+        smooth = np.ones(sides[0].shape, bool)
+        for one, other in (sides[:2], sides[1::-1], sides[2:], sides[:1:-1]):
+            smooth &= one <= 3 * other + slack
+    length = np.full(values.shape[:2], np.inf, np.float32)
+    length[1:-1, 1:-1] = np.where(smooth, np.maximum.reduce(sides), np.inf)
     return length
 
 
