@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from endoforge.simulation.recipes import load_recipe
-from endoforge.simulation.run import simulate_colon
+from endoforge.simulation.run import simulate_dataset
 
 SMALL = ["camera.width=96", "camera.height=80"]
 
@@ -30,7 +30,7 @@ def resident_mb(frames: int, sequence_frames: int) -> dict[int, float]:
             sizes[done] = round(pages * os.sysconf("SC_PAGE_SIZE") / 2**20, 1)
 
     with tempfile.TemporaryDirectory() as folder:
-        simulate_colon(settings, Path(folder) / "data", 1, note)
+        simulate_dataset(settings, Path(folder) / "data", 1, note)
     return sizes
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from endoforge.render.engine import set_render_threads
 from endoforge.simulation.recipes import load_recipe
-from endoforge.simulation.run import simulate_colon
+from endoforge.simulation.run import simulate_dataset
 from endoforge.simulation.sequence import render_sequence
 
 WORKERS = 2
@@ -58,7 +58,7 @@ def written(frames: int, sizes: tuple[int, int], sequence_frames: int) -> float:
             marks.append((time.perf_counter(), done))
 
     with tempfile.TemporaryDirectory() as folder:
-        simulate_colon(settings, Path(folder) / "data", WORKERS, note)
+        simulate_dataset(settings, Path(folder) / "data", WORKERS, note)
     (started, first), (ended, last) = marks[0], marks[-1]
     return (last - first) / (ended - started)
 

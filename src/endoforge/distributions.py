@@ -123,7 +123,11 @@ def _kind(value: Any) -> str:
     return f"({known[0]})" if known else "(ends)"
 
 
-_Any = Interval | LogUniform | Normal | Choice[float]
+#: What a distribution may be once it was read.
+if TYPE_CHECKING:
+    Drawable = Interval | LogUniform | Normal | Choice[float]
+else:  # at run time a choice of numbers need not say so
+    Drawable = Interval | LogUniform | Normal | Choice
 _Told = Annotated[
     Annotated[Interval, Tag("(ends)")]
     | Annotated[LogUniform, Tag("(log_uniform)")]
@@ -148,7 +152,7 @@ Count = Annotated[
 Option = Annotated[T | Choice[T], _PerSequence()]
 
 
-def draw(distribution: _Any, rng: "Generator") -> float:
+def draw(distribution: Drawable, rng: "Generator") -> float:
     """Draw one number."""
     match distribution:
         case LogUniform(log_uniform=(low, high)):
@@ -166,7 +170,7 @@ def draw_count(ends: tuple[int, int], rng: "Generator") -> int:
     return int(rng.integers(ends[0], ends[1] + 1))
 
 
-def ends_of(distribution: _Any) -> tuple[float, float]:
+def ends_of(distribution: Drawable) -> tuple[float, float]:
     """Smallest and largest number that can be drawn."""
     match distribution:
         case LogUniform(log_uniform=ends):

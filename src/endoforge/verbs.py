@@ -52,12 +52,12 @@ def simulate(
         StorageError: The disk is full or the folder cannot be written.
     """
     from endoforge.simulation.recipes import load_recipe
-    from endoforge.simulation.run import simulate_colon
+    from endoforge.simulation.run import simulate_dataset
 
     given = {"frames": frames, "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
     settings = load_recipe(str(recipe), changes, assignments)
-    return simulate_colon(settings, Path(out), workers, progress, strict)
+    return simulate_dataset(settings, Path(out), workers, progress, strict)
 
 
 def check(dataset: AnyPath, *, progress: Progress | None = None) -> "CheckReport":

@@ -11,7 +11,7 @@ from endoforge.errors import DataError, SettingsError
 from endoforge.frames.check import check_dataset
 from endoforge.frames.dataset import Dataset
 from endoforge.simulation.anatomy_file import ANATOMY_FILE, read_anatomy
-from endoforge.simulation.run import simulate_colon
+from endoforge.simulation.run import simulate_dataset
 from simulation.small import small_patient, small_simulation
 
 
@@ -29,7 +29,7 @@ def patient(tmp_path_factory):
     folder = tmp_path_factory.mktemp("patient")
     write_tube(folder / "lumen.nii.gz", 14)
     settings = small_patient(folder / "lumen.nii.gz")
-    assert simulate_colon(settings, folder / "data").complete
+    assert simulate_dataset(settings, folder / "data").complete
     return folder
 
 
@@ -43,7 +43,7 @@ def test_frames_of_a_mask_are_whole_and_say_where_the_anatomy_is_from(patient):
 
 def test_workers_read_the_same_anatomy_and_give_the_same_bytes(patient, tmp_path):
     settings = small_patient(patient / "lumen.nii.gz")
-    simulate_colon(settings, tmp_path / "two", workers=2)
+    simulate_dataset(settings, tmp_path / "two", workers=2)
     for shard in (patient / "data").glob("*.tar"):
         assert shard.read_bytes() == (tmp_path / "two" / shard.name).read_bytes()
 
@@ -52,16 +52,16 @@ def test_another_patient_in_the_same_file_is_refused(tmp_path):
     mask, out = tmp_path / "lumen.nii.gz", tmp_path / "data"
     write_tube(mask, 14)
     settings = small_patient(mask, "frames=1")
-    simulate_colon(settings, out)
+    simulate_dataset(settings, out)
     write_tube(mask, 12)
     with pytest.raises(SettingsError, match="changed since"):
-        simulate_colon(settings, out)
+        simulate_dataset(settings, out)
 
 
 def test_a_patient_does_not_go_into_a_folder_of_drawn_colons(patient, tmp_path):
-    simulate_colon(small_simulation("frames=1"), tmp_path)
+    simulate_dataset(small_simulation("frames=1"), tmp_path)
     with pytest.raises(SettingsError, match="anatomy"):
-        simulate_colon(small_patient(patient / "lumen.nii.gz", "frames=1"), tmp_path)
+        simulate_dataset(small_patient(patient / "lumen.nii.gz", "frames=1"), tmp_path)
     assert not (tmp_path / ANATOMY_FILE).exists()
 
 

@@ -16,7 +16,7 @@ from endoforge.errors import EndoforgeError, SettingsError, StorageError
 from endoforge.frames.check import check_dataset
 from endoforge.frames.dataset import Dataset
 from endoforge.simulation import workers as workers_module
-from endoforge.simulation.run import simulate_colon
+from endoforge.simulation.run import simulate_dataset
 from simulation.small import SMALL, small_simulation
 
 COMMAND = [sys.executable, "-m", "endoforge", "simulate", "colon"]
@@ -29,7 +29,7 @@ def shard_hashes(folder: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("unbroken") / "data"
-    report = simulate_colon(small_simulation(), out)
+    report = simulate_dataset(small_simulation(), out)
     assert report.complete
     assert report.frames == report.frames_made == 7
     return out
@@ -48,27 +48,27 @@ def test_the_last_sequence_holds_what_is_left(unbroken):
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_workers(unbroken, tmp_path):
-    simulate_colon(small_simulation(), tmp_path / "two", workers=2)
+    simulate_dataset(small_simulation(), tmp_path / "two", workers=2)
     assert shard_hashes(tmp_path / "two") == shard_hashes(unbroken)
 
 
 def test_the_bytes_do_not_depend_on_the_order(unbroken, tmp_path):
     out = tmp_path / "data"
-    simulate_colon(small_simulation(), out)
+    simulate_dataset(small_simulation(), out)
     (out / "shard-000000.tar").unlink()
-    report = simulate_colon(small_simulation(), out)
+    report = simulate_dataset(small_simulation(), out)
     assert report.frames_made == 3
     assert shard_hashes(out) == shard_hashes(unbroken)
 
 
 def test_a_finished_data_set_is_left_alone(unbroken):
     before = {p: p.stat().st_mtime_ns for p in unbroken.glob("*.tar")}
-    assert simulate_colon(small_simulation(), unbroken).frames_made == 0
+    assert simulate_dataset(small_simulation(), unbroken).frames_made == 0
     assert {p: p.stat().st_mtime_ns for p in unbroken.glob("*.tar")} == before
 
 
 def test_another_seed_gives_other_frames(unbroken, tmp_path):
-    simulate_colon(small_simulation("seed=8"), tmp_path / "other")
+    simulate_dataset(small_simulation("seed=8"), tmp_path / "other")
     other = shard_hashes(tmp_path / "other")
     assert all(other[name] != digest for name, digest in shard_hashes(unbroken).items())
 
@@ -76,7 +76,7 @@ def test_another_seed_gives_other_frames(unbroken, tmp_path):
 def test_changed_settings_are_refused_with_the_difference(unbroken, tmp_path):
     out = shutil.copytree(unbroken, tmp_path / "data")
     with pytest.raises(SettingsError, match=r"camera\.width.*48.*64"):
-        simulate_colon(small_simulation("camera.width=64"), out)
+        simulate_dataset(small_simulation("camera.width=64"), out)
     assert shard_hashes(out) == shard_hashes(unbroken)
 
 
@@ -90,13 +90,13 @@ def test_a_scene_that_fails_is_listed_and_the_rest_is_made(unbroken, tmp_path, m
 
     monkeypatch.setattr(workers_module, "render_sequence", failing)
     out = tmp_path / "data"
-    report = simulate_colon(small_simulation(), out)
+    report = simulate_dataset(small_simulation(), out)
     assert report.failures == {1: "RuntimeError: planted fault"}
     assert (report.complete, report.frames) == (False, 4)
     with pytest.raises(EndoforgeError, match="sequence 1 failed: RuntimeError: planted fault"):
-        simulate_colon(small_simulation(), out, strict=True)
+        simulate_dataset(small_simulation(), out, strict=True)
     monkeypatch.undo()
-    assert simulate_colon(small_simulation(), out).complete
+    assert simulate_dataset(small_simulation(), out).complete
     assert shard_hashes(out) == shard_hashes(unbroken)
 
 
@@ -138,7 +138,7 @@ def kill_while_it_writes(process: subprocess.Popen[bytes], out: Path, delay_s: f
 @pytest.mark.parametrize("workers", [1, 2])
 def test_killed_at_any_moment_it_continues_with_the_same_frames(tmp_path, workers):
     many = ("frames=36", "sequence_frames=3")
-    simulate_colon(small_simulation(*many), tmp_path / "unbroken")
+    simulate_dataset(small_simulation(*many), tmp_path / "unbroken")
     out = tmp_path / "data"
     moments = random.Random(workers)
     for _ in range(5):
@@ -201,9 +201,9 @@ def test_a_full_disk_is_named_and_the_run_continues_once_there_is_room(unbroken,
     out = tiny_disk / "data"
     (tiny_disk / "ballast").write_bytes(b"x" * 225_000)
     with pytest.raises(StorageError, match="space") as caught:
-        simulate_colon(small_simulation(), out)
+        simulate_dataset(small_simulation(), out)
     assert caught.value.exit_code == 4
     assert all(shard_hashes(unbroken)[name] == d for name, d in shard_hashes(out).items())
     (tiny_disk / "ballast").unlink()
-    assert simulate_colon(small_simulation(), out).complete
+    assert simulate_dataset(small_simulation(), out).complete
     assert shard_hashes(out) == shard_hashes(unbroken)

@@ -8,7 +8,8 @@ from endoforge.errors import CameraError
 from endoforge.geometry.camera_files import write_camera
 from endoforge.geometry.cameras import FisheyeCamera, PinholeCamera
 from endoforge.settings import validate
-from endoforge.simulation.sequence import build_camera, prepare_shot, render_sequence
+from endoforge.simulation.cameras import build_camera
+from endoforge.simulation.sequence import prepare_shot, render_sequence
 from endoforge.simulation.settings import ColonSimulation
 from simulation.small import small_simulation
 

@@ -13,12 +13,15 @@ from endoforge.errors import EndoforgeError, SettingsError
 from endoforge.frames.journal import read_journal, reconcile
 from endoforge.frames.manifest import MANIFEST, DatasetManifest, open_manifest, read_manifest
 from endoforge.frames.storage import make_folder, sha256_of
+from endoforge.scene.anatomy.abdomen import build as abdomen
+from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings
 from endoforge.scene.anatomy.build import DRAWN_PROVENANCE, build_anatomy
 from endoforge.scene.anatomy.settings import MaskAnatomy, MeshAnatomy, ProceduralAnatomy
-from endoforge.scene.records import COLON_LABELS
+from endoforge.scene.records import ABDOMEN_LABELS, COLON_LABELS
 from endoforge.simulation.anatomy_file import ANATOMY_FILE, read_anatomy, write_anatomy
-from endoforge.simulation.sequence import build_camera
-from endoforge.simulation.settings import ColonSimulation
+from endoforge.simulation.cameras import build_camera, is_fixed
+from endoforge.simulation.label_choice import FIELDS_OF
+from endoforge.simulation.settings import AnySimulation, ColonSimulation
 from endoforge.simulation.workers import Job, make_sequences
 from endoforge.streams import stream
 
@@ -51,8 +54,8 @@ class SimulationReport:
         return self.frames == self.frames_planned
 
 
-def simulate_colon(
-    settings: ColonSimulation,
+def simulate_dataset(
+    settings: AnySimulation,
     out: Path,
     workers: int = 1,
     progress: Progress | None = None,
@@ -99,7 +102,7 @@ def simulate_colon(
     return SimulationReport(out, made, settings.frames, made - done, seconds, failures)
 
 
-def _prepare_folder(settings: ColonSimulation, out: Path) -> Path | None:
+def _prepare_folder(settings: AnySimulation, out: Path) -> Path | None:
     """Write or check dataset.json; extract a patient's anatomy once. Returns its file, if any."""
     if (out / MANIFEST).exists():  # refuse other settings before any work is done
         provenance = read_manifest(out).provenance
@@ -107,6 +110,9 @@ def _prepare_folder(settings: ColonSimulation, out: Path) -> Path | None:
         _refuse_another_patient(settings, out, provenance)
     if isinstance(settings.anatomy, ProceduralAnatomy):
         open_manifest(out, _manifest(settings, DRAWN_PROVENANCE))
+        return None
+    if isinstance(settings.anatomy, AbdomenSettings):
+        open_manifest(out, _manifest(settings, abdomen.DRAWN_PROVENANCE))
         return None
     anatomy_file = out / ANATOMY_FILE
     if not anatomy_file.exists():
@@ -117,9 +123,7 @@ def _prepare_folder(settings: ColonSimulation, out: Path) -> Path | None:
     return anatomy_file
 
 
-def _refuse_another_patient(
-    settings: ColonSimulation, out: Path, provenance: dict[str, str]
-) -> None:
+def _refuse_another_patient(settings: AnySimulation, out: Path, provenance: dict[str, str]) -> None:
     """Make sure that the anatomy's file, where it is still there, is the one of the first run."""
     match settings.anatomy:
         case MaskAnatomy(mask=source) | MeshAnatomy(mesh=source):
@@ -132,11 +136,14 @@ def _refuse_another_patient(
                 )
 
 
-def _manifest(settings: ColonSimulation, provenance: dict[str, str]) -> DatasetManifest:
+def _manifest(settings: AnySimulation, provenance: dict[str, str]) -> DatasetManifest:
+    classes = COLON_LABELS if isinstance(settings, ColonSimulation) else ABDOMEN_LABELS
+    optional = [field for name in settings.wanted for field in FIELDS_OF[name]]
     return DatasetManifest(
         name=f"endoforge-{settings.simulator}",
-        labels=dict(COLON_LABELS),
-        camera=build_camera(settings.camera).to_dict(),
+        labels=dict(classes),
+        optional_labels=[*optional, "facts"],
+        camera=build_camera(settings.camera).to_dict() if is_fixed(settings.camera) else None,
         seed=settings.seed,
         settings=settings.model_dump(mode="json"),
         sequences=settings.sequences,

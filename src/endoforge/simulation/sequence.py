@@ -2,83 +2,42 @@
 """The pure core: one sequence is a function of the settings, the seed and its number."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 from typing import assert_never
 
 from endoforge.frames.frame import Frame
-from endoforge.geometry.camera_files import read_camera
-from endoforge.geometry.cameras import Camera, FisheyeCamera, PinholeCamera
-from endoforge.optics.light import LightSource, sample_lights
-from endoforge.optics.sensor import SensorResponse, sample_sensor
-from endoforge.optics.tissue import sample_tissue
-from endoforge.render.surface import SurfaceRenderer, View
-from endoforge.scene.anatomy.build import Anatomy, build_anatomy
-from endoforge.scene.records import COLON_LABELS, Centreline, Scene
-from endoforge.scene.trajectory import fly_through
-from endoforge.simulation.settings import (
-    CameraFileSettings,
-    ColonSimulation,
-    FisheyeSettings,
-    PinholeSettings,
-)
-from endoforge.streams import stream
+from endoforge.render.surface import SurfaceRenderer
+from endoforge.render.view import RightEye, View
+from endoforge.scene.anatomy.build import Anatomy
+from endoforge.simulation.colon_shot import colon_shot
+from endoforge.simulation.draws import draw_sequence
+from endoforge.simulation.frame_facts import Chronicle
+from endoforge.simulation.label_choice import FIELDS_OF
+from endoforge.simulation.laparoscopy_shot import laparoscopy_shot
+from endoforge.simulation.settings import AnySimulation, ColonSimulation, LaparoscopySimulation
+from endoforge.simulation.shot import Shot
 
 
-@dataclass(frozen=True, eq=False)
-class Shot:
-    """Everything about a sequence that is drawn once: where, with what light, on which tissue."""
-
-    scene: Scene
-    centreline: Centreline
-    lights: tuple[LightSource, ...]
-    sensor: SensorResponse
-
-
-def build_camera(settings: FisheyeSettings | PinholeSettings | CameraFileSettings) -> Camera:
-    """Build the camera that the settings describe.
-
-    Raises:
-        CameraError: The camera file is damaged or describes an impossible lens.
-    """
-    match settings:
-        case FisheyeSettings(width=width, height=height, diagonal_deg=angle, distortion=k):
-            return FisheyeCamera.from_field_of_view(width, height, angle, k)
-        case PinholeSettings(width=width, height=height, horizontal_deg=angle, distortion=k):
-            return PinholeCamera.from_field_of_view(width, height, angle, k)
-        case CameraFileSettings(file=file):
-            return read_camera(Path(file))
-        case _:
-            assert_never(settings)
-
-
-def prepare_shot(settings: ColonSimulation, sequence: int, anatomy: Anatomy | None = None) -> Shot:
-    """Draw the anatomy, tissue, lights and sensor of one sequence, each from its own stream.
+def prepare_shot(settings: AnySimulation, sequence: int, anatomy: Anatomy | None = None) -> Shot:
+    """Draw the anatomy, looks, lights, sensor and path of one sequence, each from its own stream.
 
     Args:
         settings: The whole simulation.
         sequence: Which sequence, from 0.
         anatomy: A patient's anatomy that all sequences share; None draws one per sequence.
     """
-    if anatomy is None:
-        anatomy = build_anatomy(settings.anatomy, stream(settings.seed, "anatomy", sequence))
-    scene = Scene(
-        surface=anatomy.surface,
-        centreline=anatomy.centreline,
-        tissues=(sample_tissue(settings.tissue, stream(settings.seed, "tissue", sequence)),),
-        labels=COLON_LABELS,
-        provenance=anatomy.provenance,
-    )
-    return Shot(
-        scene=scene,
-        centreline=anatomy.centreline,
-        lights=sample_lights(settings.light, stream(settings.seed, "light", sequence)),
-        sensor=sample_sensor(settings.sensor, stream(settings.seed, "sensor", sequence)),
-    )
+    draw = draw_sequence(settings, sequence)
+    match draw.settings:
+        case ColonSimulation():
+            return colon_shot(draw, draw.settings, anatomy)
+        case LaparoscopySimulation():
+            return laparoscopy_shot(draw, draw.settings)
+        case _:
+            assert_never(draw.settings)
 
 
 def render_sequence(
-    settings: ColonSimulation, sequence: int, anatomy: Anatomy | None = None
+    settings: AnySimulation, sequence: int, anatomy: Anatomy | None = None
 ) -> Iterator[Frame]:
     """Render the frames of one sequence in order.
 
@@ -88,18 +47,30 @@ def render_sequence(
         anatomy: A patient's anatomy that all sequences share; None draws one per sequence.
     """
     shot = prepare_shot(settings, sequence, anatomy)
-    count = settings.frames_of(sequence)
-    motion = stream(settings.seed, "trajectory", sequence)
-    poses = fly_through(shot.centreline, settings.trajectory, motion, count)
-    renderer = SurfaceRenderer(shot.scene, build_camera(settings.camera))
-    for index in range(count):
-        yield renderer.render(
-            View(
-                sequence=sequence,
-                index=index,
-                camera_from_world=poses[index],
-                next_camera_from_world=poses[index + 1],
-                lights=shot.lights,
-                sensor=shot.sensor,
-            )
-        )
+    wanted = settings.wanted
+    fields = frozenset(field for name in wanted for field in FIELDS_OF[name])
+    renderer = SurfaceRenderer(shot.scene, shot.camera, labels=fields)
+    chronicle = Chronicle(shot, wanted)
+    for index in range(settings.frames_of(sequence)):
+        frame = renderer.render(view_of(shot, index))
+        yield replace(frame, facts=chronicle.facts_of(frame))
+
+
+def view_of(shot: Shot, index: int) -> View:
+    """What the renderer is asked for one frame."""
+    before, here, after = shot.poses[index : index + 3]
+    right = None
+    if shot.right is not None:
+        camera, right_from_left = shot.right
+        right = RightEye(camera, right_from_left @ here)
+    return View(
+        sequence=shot.draw.sequence,
+        index=index,
+        camera_from_world=here,
+        next_camera_from_world=after,
+        lights=shot.lights,
+        sensor=shot.sensor,
+        previous_camera_from_world=before,
+        right=right,
+        seed=shot.draw.settings.seed,
+    )

@@ -27,7 +27,7 @@ from endoforge.render.engine import set_render_threads
 from endoforge.scene.anatomy.build import Anatomy
 from endoforge.simulation.anatomy_file import read_anatomy
 from endoforge.simulation.sequence import render_sequence
-from endoforge.simulation.settings import ColonSimulation
+from endoforge.simulation.settings import AnySimulation
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Job:
         anatomy_file: The patient's anatomy that all sequences share, or None.
     """
 
-    settings: ColonSimulation
+    settings: AnySimulation
     folder: Path
     anatomy_file: Path | None
 

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The looks of a scene's materials: the shipped ones, with what the recipe changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from endoforge.distributions import drawn
+from endoforge.optics.organs import organ_settings
+from endoforge.optics.settings import TissueSettings
+from endoforge.optics.tissue import Tissue, sample_tissue
+from endoforge.settings import validate
+from endoforge.simulation.draws import Draw
+
+
+def settings_of(material: str, changes: Mapping[str, Mapping[str, Any]]) -> TissueSettings:
+    """The look of a material, with the recipe's changes laid over the shipped one.
+
+    Raises:
+        SettingsError: A changed value is wrong, or the material has no shipped look.
+    """
+    shipped = organ_settings(material)
+    if material not in changes:
+        return shipped
+    return validate(TissueSettings, shipped.model_dump() | dict(changes[material]))
+
+
+def dressed(
+    draw: Draw, materials: Sequence[str], own: Mapping[str, TissueSettings]
+) -> tuple[Draw, tuple[Tissue, ...]]:
+    """Draw the look of every material, each from streams of its own.
+
+    Args:
+        draw: The sequence's draw so far.
+        materials: Names in the order of `Surface.face_material`.
+        own: Looks that have a group of their own in the simulation's settings.
+
+    Returns:
+        The draw with the looks fixed in its settings, and the tissues in the materials' order.
+    """
+    fixed = {
+        name: own.get(name)
+        or drawn(
+            settings_of(name, draw.settings.organs),
+            draw.settings.seed,
+            f"tissue.{name}",
+            draw.counters["tissue"],
+        )
+        for name in materials
+    }
+    tissues = tuple(
+        sample_tissue(look, draw.stream("tissue", name)) for name, look in fixed.items()
+    )
+    organs = {name: look.model_dump() for name, look in fixed.items() if name not in own}
+    settings = draw.settings.model_copy(update={"organs": organs})
+    return replace(draw, settings=settings), tissues
