@@ -6,7 +6,8 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
-from endoforge.scene.anatomy.settings import ColonSettings, PolypSettings
+from endoforge.scene.anatomy.findings_settings import PolypSettings
+from endoforge.scene.anatomy.settings import ColonSettings
 
 #: A short, coarse colon that is made in a tenth of a second.
 SMALL = ColonSettings(

@@ -7,23 +7,29 @@ from endoforge.errors import SceneError
 from endoforge.scene.anatomy import route
 from endoforge.scene.anatomy.colon import colon, sample_colon, shape_colon
 from endoforge.scene.anatomy.curves import curvature
+from endoforge.scene.anatomy.findings_settings import PolypSettings
 from endoforge.scene.anatomy.lumen import signed_volume
-from endoforge.scene.anatomy.settings import ColonSettings, PolypSettings
+from endoforge.scene.anatomy.settings import ColonSettings
 from endoforge.scene.anatomy.surfaces import face_normals, open_edges, wall_distance
 from endoforge.streams import stream
 from scene.tubes import SMALL
 
 SEEDS = (1, 2, 3)
+WALL = (1, 2, 6)  # wall, folds and the appendix's opening are one closed mesh
+
+
+def drawn(settings, seed):
+    return colon(settings, stream(seed, "anatomy"))
 
 
 @pytest.fixture(scope="module", params=SEEDS)
 def made(request):
-    return colon(SMALL, stream(request.param, "anatomy"))
+    return drawn(SMALL, request.param)
 
 
 @pytest.fixture(scope="module")
 def full():
-    return colon(ColonSettings(), stream(7, "anatomy"))
+    return drawn(ColonSettings(), 7)
 
 
 def winding(points, vertices, faces):
@@ -39,7 +45,7 @@ def winding(points, vertices, faces):
 
 
 def test_the_same_stream_gives_the_same_bytes():
-    first, again, other = (colon(SMALL, stream(s, "anatomy")) for s in (5, 5, 6))
+    first, again, other = (drawn(SMALL, s) for s in (5, 5, 6))
     for name in ("vertices_mm", "faces", "normals", "tint", "face_label", "face_instance"):
         assert getattr(first[0], name).tobytes() == getattr(again[0], name).tobytes()
     assert first[1].points_mm.tobytes() == again[1].points_mm.tobytes()
@@ -48,7 +54,7 @@ def test_the_same_stream_gives_the_same_bytes():
 
 def test_a_drawn_colon_is_shaped_without_randomness():
     draw = sample_colon(SMALL, stream(5, "anatomy"))
-    one, two = (shape_colon(draw, SMALL)[0].vertices_mm.tobytes() for _ in range(2))
+    one, two = (shape_colon(draw, SMALL)[0].surface.vertices_mm.tobytes() for _ in range(2))
     assert one == two
 
 
@@ -74,9 +80,11 @@ def test_triangles_turn_the_way_of_their_normals(made):
     flat = face_normals(surface.vertices_mm, surface.faces)
     smooth = surface.normals[surface.faces].mean(axis=1)
     assert ((flat * smooth).sum(axis=1) > 0).mean() > 0.995
-    wall = surface.faces[surface.face_instance == 0]
+    wall = surface.faces[np.isin(surface.face_label, WALL)]
     assert signed_volume(surface.vertices_mm, wall) < 0
-    for instance in (1, 2, 3):
+    polyps = np.unique(surface.face_instance[surface.face_label == 3])
+    assert len(polyps) == 3
+    for instance in polyps:
         body = surface.faces[surface.face_instance == instance]
         assert open_edges(body) == 0
         assert signed_volume(surface.vertices_mm, body) > 0
@@ -85,9 +93,9 @@ def test_triangles_turn_the_way_of_their_normals(made):
 def test_the_centre_line_is_inside_and_its_radius_is_the_distance_to_the_wall(made):
     surface, centreline = made
     some = centreline.points_mm[::15]
-    wall = surface.faces[surface.face_instance == 0]
+    wall = surface.faces[np.isin(surface.face_label, WALL)]
     np.testing.assert_allclose(winding(some, surface.vertices_mm, wall), -1.0, atol=1e-3)
-    polyps = surface.faces[surface.face_instance > 0]
+    polyps = surface.faces[surface.face_label == 3]
     np.testing.assert_allclose(winding(some, surface.vertices_mm, polyps), 0.0, atol=1e-3)
     distance = wall_distance(surface.vertices_mm, surface.faces, centreline.points_mm, 600)
     np.testing.assert_allclose(centreline.radius_mm, distance, atol=0.1)
@@ -104,9 +112,11 @@ def test_the_centre_line_is_equally_spaced_and_as_long_as_the_piece_without_its_
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_there_are_as_many_polyps_as_drawn(count):
     settings = SMALL.model_copy(update={"polyps": PolypSettings(count=(count, count))})
-    surface, _ = colon(settings, stream(2, "anatomy"))
-    assert sorted(set(surface.face_instance.tolist())) == list(range(count + 1))
-    np.testing.assert_array_equal(surface.face_label == 3, surface.face_instance > 0)
+    found, _ = shape_colon(sample_colon(settings, stream(2, "anatomy")), settings)
+    surface = found.surface
+    assert len(set(surface.face_instance[surface.face_label == 3].tolist())) == count
+    assert len(found.targets) == count
+    np.testing.assert_array_equal(np.isin(surface.face_label, (1, 2)), surface.face_instance == 0)
 
 
 def test_wall_folds_and_polyps_are_labelled(made):
@@ -130,7 +140,7 @@ def test_the_mesh_is_fine_enough_along_the_axis_and_not_too_large(full):
     surface = full[0]
     assert 100_000 <= len(surface.faces) <= 250_000
     around = int(2 * np.pi * 20.0 / ColonSettings().around_spacing_mm / 2) * 2 + 2
-    rows = surface.vertices_mm[: surface.faces[surface.face_instance == 0].max() - 1]
+    rows = surface.vertices_mm[: surface.faces[np.isin(surface.face_label, WALL)].max() - 1]
     rows = rows[: len(rows) // around * around].reshape(-1, around, 3).mean(axis=1)
     middle = rows[len(rows) // 4 : 3 * len(rows) // 4]
     assert np.linalg.norm(np.diff(middle, axis=0), axis=1).mean() <= 0.7

@@ -4,10 +4,11 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from endoforge.scene.anatomy.colon import colon
+from endoforge.scene.anatomy.findings_settings import PolypSettings
 from endoforge.scene.anatomy.lumen import Lumen, lumen_surface
 from endoforge.scene.anatomy.mesh import lumen_from_surface
 from endoforge.scene.anatomy.relief import plain_surface
-from endoforge.scene.anatomy.settings import ColonSettings, PolypSettings
+from endoforge.scene.anatomy.settings import ColonSettings
 from endoforge.streams import stream
 from scene.tubes import cylinder
 

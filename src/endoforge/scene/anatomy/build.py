@@ -8,10 +8,12 @@ from typing import assert_never
 import numpy as np
 
 from endoforge.frames.storage import sha256_of
-from endoforge.scene.anatomy.colon import colon
+from endoforge.scene.anatomy.colon import sample_colon, shape_colon
+from endoforge.scene.anatomy.findings import COLON_MATERIALS
 from endoforge.scene.anatomy.mask import colon_from_mask
 from endoforge.scene.anatomy.mesh import read_mesh
 from endoforge.scene.anatomy.settings import ColonSettings, MaskAnatomy, MeshAnatomy
+from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import Centreline, Surface
 
 #: Where a drawn colon came from.
@@ -29,11 +31,15 @@ class Anatomy:
         surface: All tissue in one labelled mesh.
         centreline: Where a camera may go.
         provenance: Where it came from and under which licence.
+        materials: Names of what its faces are made of, by `Surface.face_material`.
+        targets: Places worth looking at: the polyps.
     """
 
     surface: Surface
     centreline: Centreline
     provenance: Mapping[str, str]
+    materials: tuple[str, ...] = ("mucosa",)
+    targets: tuple[Target, ...] = ()
 
 
 def build_anatomy(
@@ -51,8 +57,14 @@ def build_anatomy(
     """
     match settings:
         case ColonSettings():
-            surface, centreline = colon(settings, rng)
-            return Anatomy(surface, centreline, DRAWN_PROVENANCE)
+            found, centreline = shape_colon(sample_colon(settings, rng), settings)
+            return Anatomy(
+                surface=found.surface,
+                centreline=centreline,
+                provenance=DRAWN_PROVENANCE,
+                materials=COLON_MATERIALS,
+                targets=found.targets,
+            )
         case MaskAnatomy():
             return Anatomy(*colon_from_mask(settings))
         case MeshAnatomy(mesh=mesh, unit=unit):

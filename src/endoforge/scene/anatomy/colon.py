@@ -1,64 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
 """A colon drawn from rules: `sample_colon` draws it, `shape_colon` is a pure function of the draw.
 
-The axis comes from `route`, the wall's folds and pouches from `folds`, the polyps from `polyps`;
-here they become one labelled mesh with its centre line. The two ends are closed by domes.
+The axis comes from `route`, the wall's folds and pouches from `folds`, its closed end from
+`caecum`, what is found in it from `findings`; here they become one labelled mesh with its centre
+line.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
+from jaxtyping import Float64
 
 from endoforge.distributions import draw
-from endoforge.scene.anatomy.curves import transport_frames, unit
+from endoforge.scene.anatomy.bodies import grid_ground, site_on_grid
+from endoforge.scene.anatomy.caecum import (
+    APPENDIX_LABEL,
+    Caecum,
+    pole_shape,
+    sample_caecum,
+    valve_folds,
+    valve_surface,
+)
+from endoforge.scene.anatomy.findings import (
+    Bare,
+    Findings,
+    Found,
+    sample_findings,
+    up_of,
+    with_findings,
+)
 from endoforge.scene.anatomy.folds import (
     Folds,
     Taeniae,
     WallShape,
+    houston_valves,
     sample_folds,
     sample_taeniae,
     wall_shape,
+    with_lone_folds,
 )
-from endoforge.scene.anatomy.polyps import Ground, Polyp, place_polyp, sample_polyps
 from endoforge.scene.anatomy.route import Route, sample_route
+from endoforge.scene.anatomy.segments import profile_at
 from endoforge.scene.anatomy.settings import ColonSettings
-from endoforge.scene.anatomy.surfaces import (
-    fan_faces,
-    grid_faces,
-    join,
-    vertex_normals,
-    wall_distance,
+from endoforge.scene.anatomy.surfaces import wall_distance
+from endoforge.scene.anatomy.wall import (
+    Grid,
+    Waves,
+    axis_at,
+    sample_waves,
+    wall_grid,
+    wall_labels,
+    wall_surface,
+    wall_tint,
 )
 from endoforge.scene.records import Centreline, Surface
 
-WALL_LABEL, FOLD_LABEL = 1, 2
-
-_WAVES = 26
-
-
-@dataclass(frozen=True, eq=False)
-class Waves:
-    """Plane waves over the unrolled wall; their sum is its unevenness.
-
-    Attributes:
-        around: Periods in one turn about the axis, whole numbers.
-        along: Angular frequency along the axis, rad/mm.
-        phase: Radians.
-    """
-
-    around: Float64[np.ndarray, "waves"]
-    along: Float64[np.ndarray, "waves"]
-    phase: Float64[np.ndarray, "waves"]
-
-    def at(
-        self, way_mm: Float64[np.ndarray, "rows"], angle: Float64[np.ndarray, "columns"]
-    ) -> Float64[np.ndarray, "rows columns"]:
-        """Their sum on a grid, variance near 1."""
-        row = self.along * way_mm[:, None] + self.phase
-        column = self.around * angle[:, None]
-        total = np.sin(row) @ np.cos(column).T + np.cos(row) @ np.sin(column).T
-        return np.asarray(total * np.sqrt(2.0 / len(self.phase)), dtype=np.float64)
+_LEFT = np.array([1.0, 0.0, 0.0])
+_APPENDIX, _VALVE = 1, 2  # object numbers in a piece that has them
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,24 +66,24 @@ class ColonDraw:
     Attributes:
         route: Axis and segments.
         taeniae: The three bands.
-        folds: The semilunar folds.
-        polyps: The polyps, not yet placed.
+        folds: The semilunar folds, the rectum's and the valve's.
+        caecum: The closed end, if the piece reaches it.
+        findings: Polyps, pouches, fluid, stool and stains, not yet placed.
         relief: Unevenness of the mucosa.
         relief_mm: Its size.
         blotches: Slow change of colour.
         bulge: Depth of the pouches as a share of the radius.
-        site_seed: Where the polyps come to stand.
     """
 
     route: Route
     taeniae: Taeniae
     folds: Folds
-    polyps: tuple[Polyp, ...]
+    caecum: Caecum | None
+    findings: Findings
     relief: Waves
     relief_mm: float
     blotches: Waves
     bulge: float
-    site_seed: int
 
 
 def colon(settings: ColonSettings, rng: np.random.Generator) -> tuple[Surface, Centreline]:
@@ -96,12 +94,14 @@ def colon(settings: ColonSettings, rng: np.random.Generator) -> tuple[Surface, C
         rng: Random numbers of this one colon.
 
     Returns:
-        The labelled wall with its polyps, and the centre line from the anus's side to the caecum's.
+        The labelled wall with all that is found on it, and the centre line from the anus's side to
+        the caecum's.
 
     Raises:
         SceneError: The settings leave no course without kinks or touching loops.
     """
-    return shape_colon(sample_colon(settings, rng), settings)
+    found, centreline = shape_colon(sample_colon(settings, rng), settings)
+    return found.surface, centreline
 
 
 def sample_colon(settings: ColonSettings, rng: np.random.Generator) -> ColonDraw:
@@ -111,175 +111,100 @@ def sample_colon(settings: ColonSettings, rng: np.random.Generator) -> ColonDraw
         SceneError: The settings leave no course without kinks or touching loops.
     """
     route = sample_route(settings, rng)
+    caecum = sample_caecum(settings, route, rng) if route.to_caecum else None
+    lone = houston_valves(settings, route, route.angle_of(_LEFT, 0.0), rng)
+    lone += [] if caecum is None else valve_folds(caecum)
     return ColonDraw(
         route=route,
         taeniae=sample_taeniae(settings, rng),
-        folds=sample_folds(settings, route, rng),
-        polyps=sample_polyps(settings.polyps, rng),
-        relief=_sample_waves(rng, (4.0, 15.0)),
+        folds=with_lone_folds(sample_folds(settings, route, rng), lone, rng),
+        caecum=caecum,
+        findings=sample_findings(settings, rng),
+        relief=sample_waves(rng, (4.0, 15.0)),
         relief_mm=draw(settings.relief_mm, rng),
-        blotches=_sample_waves(rng, (12.0, 70.0)),
+        blotches=sample_waves(rng, (12.0, 70.0)),
         bulge=draw(settings.haustral_bulge, rng),
-        site_seed=int(rng.integers(2**63)),
     )
 
 
-def _sample_waves(rng: np.random.Generator, wavelengths_mm: tuple[float, float]) -> Waves:
-    low, high = np.log(wavelengths_mm)
-    length = np.exp(rng.uniform(low, high, _WAVES))
-    direction = rng.uniform(0, 2 * np.pi, _WAVES)
-    return Waves(
-        around=np.round(2 * np.pi * 20.0 / length * np.cos(direction)),
-        along=2 * np.pi / length * np.sin(direction),
-        phase=rng.uniform(0, 2 * np.pi, _WAVES),
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Grid:
-    """The unrolled wall: where its rows and columns lie, and how the domes at the ends close.
-
-    Attributes:
-        way_mm: Place of each row along the axis.
-        close: Multiplies the radius of each row; falls to 0 at the ends.
-        angle: Angle of each column.
-        dome_mm: Length of each dome.
-    """
-
-    way_mm: Float64[np.ndarray, "rows"]
-    close: Float64[np.ndarray, "rows"]
-    angle: Float64[np.ndarray, "columns"]
-    dome_mm: tuple[float, float]
-
-
-def shape_colon(draw: ColonDraw, settings: ColonSettings) -> tuple[Surface, Centreline]:
+def shape_colon(draw: ColonDraw, settings: ColonSettings) -> tuple[Found, Centreline]:
     """Turn a drawn colon into a mesh and its centre line; no randomness is left."""
-    route = draw.route
-    grid = _grid(route, settings)
-    radius = np.interp(grid.way_mm, _axis_way(route), route.radius_mm)
+    grid = wall_grid(draw.route, draw.caecum, settings)
+    radius = np.interp(grid.way_mm, draw.route.way_mm, draw.route.radius_mm)
     shape = wall_shape(draw.folds, draw.taeniae, grid.way_mm, grid.angle, radius)
     wall = _wall(draw, grid, radius, shape)
-    surface = join([_wall_surface(draw, grid, wall, shape), *_polyps(draw, grid, wall)])
-    return surface, _centreline(route, grid, surface)
-
-
-def _axis_way(route: Route) -> Float64[np.ndarray, "points"]:
-    return np.linspace(0.0, route.length_mm, len(route.points_mm))
-
-
-def _grid(route: Route, settings: ColonSettings) -> _Grid:
-    """Space rows evenly along the axis and evenly along the domes that close it."""
-    step = settings.axial_spacing_mm
-    domes = (0.9 * float(route.radius_mm[0]), 0.9 * float(route.radius_mm[-1]))
-    ends = []
-    for radius in (route.radius_mm[0], route.radius_mm[-1]):
-        count = int(np.ceil(0.5 * np.pi * float(radius) / step))
-        ends.append((np.arange(count) + 0.5) / count * 0.5 * np.pi)
-    straight = route.length_mm - domes[0] - domes[1]
-    between = np.linspace(0.0, straight, int(np.ceil(straight / step)) + 1) + domes[0]
-    near = domes[0] * (1 - np.cos(ends[0]))
-    far = route.length_mm - domes[1] * (1 - np.cos(ends[1][::-1]))
-    columns = int(np.ceil(2 * np.pi * 20.0 / settings.around_spacing_mm / 2)) * 2
-    return _Grid(
-        way_mm=np.concatenate([near, between, far]),
-        close=np.concatenate([np.sin(ends[0]), np.ones(len(between)), np.sin(ends[1][::-1])]),
-        angle=np.linspace(0, 2 * np.pi, columns, endpoint=False),
-        dome_mm=domes,
-    )
+    tint = wall_tint(draw.blotches.at(grid.way_mm, grid.angle), grid, shape)
+    surface = wall_surface(wall, tint, wall_labels(shape, grid))
+    surface.face_instance[surface.face_label == APPENDIX_LABEL] = _APPENDIX
+    found = with_findings(draw.findings, _bare(draw, grid, wall, surface))
+    return found, _centreline(draw.route, grid, found.surface)
 
 
 def _wall(
-    draw: ColonDraw, grid: _Grid, radius: Float64[np.ndarray, "rows"], shape: WallShape
+    draw: ColonDraw, grid: Grid, radius: Float64[np.ndarray, "rows"], shape: WallShape
 ) -> Float64[np.ndarray, "rows columns 3"]:
     """World positions of the wall."""
-    relief = draw.relief_mm * draw.relief.at(grid.way_mm, grid.angle)
-    out = radius[:, None] * (1 + draw.bulge * shape.pouch) - shape.taenia_mm - shape.fold_mm
-    out = (out + relief) * grid.close[:, None]
+    profile = profile_at(np.interp(grid.way_mm, draw.route.way_mm, draw.route.place))
+    bulge = (draw.bulge * profile.pouch)[:, None]
+    out = radius[:, None] * (1 + bulge * shape.pouch) - shape.fold_mm
+    out -= profile.taenia[:, None] * shape.taenia_mm
+    out = (out + draw.relief_mm * draw.relief.at(grid.way_mm, grid.angle)) * grid.close[:, None]
     way = grid.way_mm[:, None] + shape.lean_mm * grid.close[:, None]
-    axis, side, up = _axis_at(draw.route, way)
-    turned = np.cos(grid.angle)[:, None] * side + np.sin(grid.angle)[:, None] * up
-    return np.asarray(axis + out[..., None] * turned, dtype=np.float64)
+    turned = np.stack(np.broadcast_arrays(np.cos(grid.angle), np.sin(grid.angle)), axis=-1)
+    across = out[..., None] * turned
+    if draw.caecum is not None:
+        across, way = _closed_end(draw, grid, across, way)
+    axis, side, up = axis_at(draw.route, way)
+    return np.asarray(axis + across[..., :1] * side + across[..., 1:] * up, dtype=np.float64)
 
 
-def _axis_at(
-    route: Route, way_mm: Float64[np.ndarray, "rows columns"]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Axis point and the two directions across it at places along the axis."""
-    frames = transport_frames(route.points_mm)
-    at = np.clip(way_mm / route.step_mm, 0.0, len(route.points_mm) - 1.001)
-    index = at.astype(np.int64)
-    share = (at - index)[..., None]
-    side, up = (v[index] * (1 - share) + v[index + 1] * share for v in (frames.side, frames.up))
-    axis = route.points_mm[index] * (1 - share) + route.points_mm[index + 1] * share
-    return axis, unit(side), unit(up)
+def _closed_end(
+    draw: ColonDraw,
+    grid: Grid,
+    across: Float64[np.ndarray, "rows columns 2"],
+    way: Float64[np.ndarray, "rows columns"],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the caecum's dome its fold, its pouches and the appendix."""
+    assert draw.caecum is not None
+    first = int(np.searchsorted(grid.way_mm, draw.route.length_mm - grid.dome_mm[1]))
+    close = grid.close[first:]
+    radius = float(draw.route.radius_mm[-1])
+    bands = draw.taeniae.angles(grid.way_mm[first:])
+    pole = pole_shape(draw.caecum, bands, radius * close, grid.angle, radius)
+    sine = np.where(np.arange(len(close)) + first < grid.pit, close, 0.0)[:, None]
+    unit = across[first:] / np.maximum(np.linalg.norm(across[first:], axis=-1), 1e-9)[..., None]
+    bent = across[first:] - (pole.inwards_mm * sine)[..., None] * unit
+    across, way = across.copy(), way.copy()
+    across[first:] = np.einsum("rij,rcj->rci", pole.across, bent) + pole.aside_mm[:, None]
+    way[first:] -= pole.inwards_mm * np.sqrt(1 - sine**2)
+    return across, way
 
 
-def _wall_surface(
-    draw: ColonDraw, grid: _Grid, wall: Float64[np.ndarray, "rows columns 3"], shape: WallShape
-) -> Surface:
-    rows, columns = wall.shape[:2]
-    poles = np.stack([draw.route.points_mm[0], draw.route.points_mm[-1]])
-    vertices = np.concatenate([wall.reshape(-1, 3), poles]).astype(np.float32)
-    ring = np.arange(columns, dtype=np.int32)
-    faces = np.concatenate(
-        [
-            grid_faces(wall),
-            fan_faces(rows * columns, ring),
-            fan_faces(rows * columns + 1, (rows - 1) * columns + ring)[:, ::-1],
-        ]
-    ).astype(np.int32)
-    return Surface(
-        vertices_mm=vertices,
-        faces=faces,
-        normals=vertex_normals(vertices, faces),
-        tint=_tint(draw, grid, shape),
-        face_label=_labels(shape),
-        face_instance=np.zeros(len(faces), np.uint16),
+def _bare(
+    draw: ColonDraw, grid: Grid, wall: Float64[np.ndarray, "rows columns 3"], surface: Surface
+) -> Bare:
+    """The wall with its valve, and the rows between the domes on which something may grow."""
+    length = draw.route.length_mm
+    ends = 2 * grid.dome_mm[0], length - (1.0 if draw.caecum else 2.0) * grid.dome_mm[1]
+    rows = np.searchsorted(grid.way_mm, ends)
+    bodies: tuple[Surface, ...] = ()
+    if draw.caecum is not None:
+        row = int(np.searchsorted(grid.way_mm, draw.caecum.valve_mm))
+        turn = 2 * np.pi / len(grid.angle)
+        site = site_on_grid(wall, row, round(draw.caecum.valve_rad / turn) % len(grid.angle))
+        bodies = (valve_surface(draw.caecum, site, 0, _VALVE),)
+    return Bare(
+        surface=surface,
+        ground=grid_ground(wall, (int(rows[0]), int(rows[1])), draw.route.points_mm),
+        bodies=bodies,
+        up=up_of(draw.findings.position),
+        next_instance=1 if draw.caecum is None else 3,
     )
 
 
-def _labels(shape: WallShape) -> UInt8[np.ndarray, "faces"]:
-    """A cell belongs to a fold where the wall stands 1.5 mm or more into the lumen for it."""
-    cell_mm, crest = _at_cells(shape.fold_mm), _at_cells(shape.crest)
-    label = np.where((cell_mm > 1.5) & (crest > 0.2), FOLD_LABEL, WALL_LABEL).ravel()
-    poles = np.full(2 * shape.fold_mm.shape[1], WALL_LABEL)
-    return np.concatenate([label, label, poles]).astype(np.uint8)
-
-
-def _at_cells(values: Float64[np.ndarray, "rows columns"]) -> Float64[np.ndarray, "cells columns"]:
-    """Mean over each grid cell's four corners, in the order of `grid_faces`."""
-    pairs = values[:-1] + values[1:]
-    return np.asarray((pairs + np.roll(pairs, -1, axis=1)) / 4, dtype=np.float64)
-
-
-def _tint(draw: ColonDraw, grid: _Grid, shape: WallShape) -> Float32[np.ndarray, "vertices 3"]:
-    """Free edges are paler, pouches redder, and everything changes slowly from place to place."""
-    blotch = draw.blotches.at(grid.way_mm, grid.angle)
-    edge = shape.crest**2 * np.clip(shape.fold_mm / 3.0, 0, 1)
-    light = 1.0 + 0.045 * blotch + 0.05 * edge - 0.05 * shape.pouch
-    pale = 0.07 * edge - 0.05 * shape.pouch - 0.03 * blotch
-    tint = np.stack([light, light * (1 + pale), light * (1 + 0.9 * pale)], axis=-1)
-    tint = np.concatenate([tint.reshape(-1, 3), np.ones((2, 3))])
-    return np.clip(tint, 0.6, 1.4).astype(np.float32)
-
-
-def _polyps(
-    draw: ColonDraw, grid: _Grid, wall: Float64[np.ndarray, "rows columns 3"]
-) -> list[Surface]:
-    """Put each polyp on the wall, clear of the domes, of the axis and of the others."""
-    rng = np.random.default_rng(draw.site_seed)
-    length = draw.route.length_mm
-    clear = np.searchsorted(grid.way_mm, [2 * grid.dome_mm[0], length - 2 * grid.dome_mm[1]])
-    ground = Ground(wall, (int(clear[0]), int(clear[1])), draw.route.points_mm)
-    bodies: list[Surface] = []
-    for instance, polyp in enumerate(draw.polyps, start=1):
-        bodies.append(place_polyp(polyp, ground, bodies, instance, rng))
-    return bodies
-
-
-def _centreline(route: Route, grid: _Grid, surface: Surface) -> Centreline:
-    """The axis without the domes, with its distance to the nearest wall or polyp."""
-    way = _axis_way(route)
+def _centreline(route: Route, grid: Grid, surface: Surface) -> Centreline:
+    """The axis without the domes, with its distance to the nearest wall or body."""
+    way = route.way_mm
     inside = (way >= grid.dome_mm[0]) & (way <= route.length_mm - grid.dome_mm[1])
     points = route.points_mm[inside][::2]
     return Centreline(

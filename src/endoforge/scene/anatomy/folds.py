@@ -2,16 +2,19 @@
 """Taeniae, semilunar folds and haustra: the shape of a drawn colon's wall around its axis.
 
 Three taeniae run along the colon. Between each two stands a row of folds, crescents with a sharp
-free edge that reach from one taenia to the next and not around; between folds the wall bulges.
+free edge that reach from one taenia to the next and not around; between folds the wall bulges. Some
+folds stand alone: the valves of Houston in the rectum and the fold of the ileocaecal valve.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
-from endoforge.distributions import draw
+from endoforge.distributions import draw, draw_count
 from endoforge.scene.anatomy.route import Route
+from endoforge.scene.anatomy.segments import profile_at
 from endoforge.scene.anatomy.settings import ColonSettings
 
 _EDGE_MM = 0.7  # rounding of a fold's free edge
@@ -49,7 +52,7 @@ class Folds:
     """Semilunar folds, one entry each, ordered along the axis.
 
     Attributes:
-        row: Which of the three rows between taeniae it stands in.
+        row: Which of the three rows between taeniae it stands in; from 3 on a row of its own.
         at_mm: Place of its middle along the axis.
         height: Free edge above the wall as a share of the radius.
         middle: Where its middle lies between the taeniae, -1 to 1.
@@ -60,6 +63,8 @@ class Folds:
         lean: Way along the axis that the free edge hangs over, per mm of height.
         fullness: Shape of the crescent: small is boxy, large is pointed.
         notch: Phase of the free edge's waviness.
+        lone_rad: Angle about the axis of the middle of each lone row, those from the fourth on.
+        lone_half_rad: Half the angle that each lone row takes up.
     """
 
     row: Int64[np.ndarray, "folds"]
@@ -73,6 +78,27 @@ class Folds:
     lean: Float64[np.ndarray, "folds"]
     fullness: Float64[np.ndarray, "folds"]
     notch: Float64[np.ndarray, "folds"]
+    lone_rad: Float64[np.ndarray, "lone"]
+    lone_half_rad: Float64[np.ndarray, "lone"]
+
+
+@dataclass(frozen=True)
+class LoneFold:
+    """One fold that stands in no row.
+
+    Attributes:
+        at_mm: Place of its middle along the axis.
+        angle: Of its middle about the axis, radians.
+        half_rad: Half the angle that it takes up.
+        height: Free edge above the wall as a share of the radius.
+        flank_mm: Width of its flanks.
+    """
+
+    at_mm: float
+    angle: float
+    half_rad: float
+    height: float
+    flank_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +138,8 @@ def sample_folds(settings: ColonSettings, route: Route, rng: np.random.Generator
     """Draw the three rows of folds; the more triangular the segment, the more they keep step."""
     row, at, small = _places(settings, route, rng)
     count = len(at)
-    index = np.clip((at / route.step_mm).astype(int), 0, len(route.points_mm) - 1)
-    height = draw(settings.fold_height, rng) * route.fold_height[index]
+    wall = profile_at(np.interp(at, route.way_mm, route.place))
+    height = draw(settings.fold_height, rng) * wall.fold_height
     thickness = draw(settings.fold_thickness_mm, rng)
     return Folds(
         row=row,
@@ -127,7 +153,61 @@ def sample_folds(settings: ColonSettings, route: Route, rng: np.random.Generator
         lean=rng.normal(0.0, 0.16, count),
         fullness=rng.uniform(0.65, 1.15, count),
         notch=rng.uniform(0, 2 * np.pi, count),
+        lone_rad=np.empty(0),
+        lone_half_rad=np.empty(0),
     )
+
+
+def with_lone_folds(folds: Folds, lone: Sequence[LoneFold], rng: np.random.Generator) -> Folds:
+    """Add folds that stand in no row; they are blunter and keep to their place."""
+    count = len(lone)
+    added = Folds(
+        row=np.arange(3, 3 + count),
+        at_mm=np.array([fold.at_mm for fold in lone], dtype=np.float64),
+        height=np.array([fold.height for fold in lone], dtype=np.float64),
+        middle=np.zeros(count),
+        reach=np.ones(count),
+        tilt_mm=rng.normal(0.0, 2.0, count),
+        bow_mm=rng.normal(0.0, 1.5, count),
+        flank_mm=np.array([fold.flank_mm for fold in lone])[:, None]
+        * rng.uniform(0.8, 1.25, (count, 2)),
+        lean=rng.normal(0.0, 0.12, count),
+        fullness=rng.uniform(0.55, 0.85, count),
+        notch=rng.uniform(0, 2 * np.pi, count),
+        lone_rad=np.array([fold.angle for fold in lone], dtype=np.float64),
+        lone_half_rad=np.array([fold.half_rad for fold in lone], dtype=np.float64),
+    )
+    names = [field.name for field in fields(Folds)]
+    return Folds(**{n: np.concatenate([getattr(folds, n), getattr(added, n)]) for n in names})
+
+
+def houston_valves(
+    settings: ColonSettings, route: Route, left_rad: float, rng: np.random.Generator
+) -> list[LoneFold]:
+    """Draw the transverse folds of the rectum: left, right, left from below, if the piece has one.
+
+    Args:
+        settings: How many.
+        route: The piece.
+        left_rad: Angle about the axis of the patient's left.
+        rng: Random numbers.
+
+    Source:
+        Gray's Anatomy: about 12 mm wide, usually three, two to four; the middle one about 8 cm and
+        the lowest about 5 cm above the anus.
+    """
+    count = draw_count(settings.houston_valves, rng)
+    above = np.array([0.034, 0.055, 0.078, 0.096, 0.02, 0.066])[:count]
+    above = above + rng.normal(0.0, 0.003, count)
+    sides = left_rad + np.arange(count) * np.pi + rng.normal(0.0, 0.35, count)
+    half, height = rng.uniform(1.3, 1.9, count), rng.uniform(0.42, 0.6, count)
+    flank = rng.uniform(1.8, 2.8, count)
+    valves = [
+        LoneFold(float(np.interp(p, route.place, route.way_mm)), *map(float, rest))
+        for p, *rest in zip(above, sides, half, height, flank, strict=True)
+        if route.place[0] <= p <= route.place[-1]
+    ]
+    return sorted(valves, key=lambda valve: valve.at_mm)
 
 
 def _places(
@@ -135,11 +215,12 @@ def _places(
 ) -> tuple[Int64[np.ndarray, "folds"], Float64[np.ndarray, "folds"], np.ndarray]:
     """Draw row and place of each fold, and whether it is a small one between two others."""
     low, high = settings.fold_spacing_mm
+    wall = profile_at(route.place)
     start, out = float(rng.uniform(0, high)), []
     while start < route.length_mm:
         index = min(int(start / route.step_mm), len(route.points_mm) - 1)
-        step = rng.uniform(low, high) * route.fold_spacing[index]
-        phases = (np.arange(3) / 3.0 - 1 / 3.0) * (1.0 - 0.72 * route.triangle[index])
+        step = rng.uniform(low, high) * wall.fold_spacing[index]
+        phases = (np.arange(3) / 3.0 - 1 / 3.0) * (1.0 - 0.72 * wall.triangle[index])
         phases = rng.permutation(phases) + rng.normal(0.0, 0.07, 3)
         for row in range(3):
             if rng.random() < 0.94:
@@ -177,15 +258,15 @@ def wall_shape(
     lean, weight = np.zeros(shape), np.full(shape, 1e-9)
     nearest = np.full((3, *shape), 1e3)
     for i in range(len(folds.at_mm)):
-        rows = _rows_near(folds, i, way_mm)
-        u = across[folds.row[i], rows]
+        rows, row = _rows_near(folds, i, way_mm), int(folds.row[i])
+        u = across[row, rows] if row < 3 else _across_lone(folds, row - 3, angle)
         rise, share, gap = _fold(folds, i, u, way_mm[rows], radius_mm[rows])
         lean[rows] += folds.lean[i] * rise * rise**2
         weight[rows] += rise**2
         crest[rows] = np.where(rise > fold[rows], share, crest[rows])
         fold[rows] = np.maximum(fold[rows], rise)
-        near = nearest[folds.row[i], rows]
-        nearest[folds.row[i], rows] = np.minimum(near, gap)
+        if row < 3:
+            nearest[row, rows] = np.minimum(nearest[row, rows], gap)
     own = np.abs(across) <= 1.0
     gap = np.where(own, nearest, 0.0).sum(axis=0) / np.maximum(own.sum(axis=0), 1)
     u = np.where(own, across, 0.0).sum(axis=0)
@@ -195,10 +276,16 @@ def wall_shape(
     return WallShape(fold, crest, lean / weight, pouch, band)
 
 
+def _across_lone(
+    folds: Folds, lone: int, angle: Float64[np.ndarray, "columns"]
+) -> Float64[np.ndarray, "1 columns"]:
+    return np.asarray(_wrapped(angle - folds.lone_rad[lone]) / folds.lone_half_rad[lone])[None]
+
+
 def _fold(
     folds: Folds,
     i: int,
-    across: Float64[np.ndarray, "rows columns"],
+    across: Float64[np.ndarray, "#rows columns"],
     way_mm: Float64[np.ndarray, "rows"],
     radius_mm: Float64[np.ndarray, "rows"],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

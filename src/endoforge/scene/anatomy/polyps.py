@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Polyps as closed bodies that grow out of a wall: domes, plaques and heads on stalks."""
+"""Polyps of the six Paris shapes as closed bodies that grow out of a wall.
+
+Ip hangs on a stalk, Isp has a neck, Is is a dome, IIa a plaque, IIb only another tissue, IIc lies
+lower than its rim. What tissue it is sets colour, unevenness and mucus.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int32
+from jaxtyping import Float32, Float64
 from scipy.spatial import cKDTree
 
 from endoforge.distributions import draw, draw_count
-from endoforge.scene.anatomy.curves import unit
-from endoforge.scene.anatomy.settings import PolypSettings
-from endoforge.scene.anatomy.surfaces import fan_faces, grid_faces, vertex_normals
+from endoforge.scene.anatomy.bodies import Form, Ground, Look, Site, body_surface
+from endoforge.scene.anatomy.findings_settings import Histology, Paris, PolypSettings
 from endoforge.scene.records import Surface
 
 POLYP_LABEL = 3
@@ -21,6 +23,19 @@ _SPACING_MM = 0.5
 _AXIS_MM = 7.0  # way along the axis that polyps leave free
 _APART_MM = 2.0
 _TRIES = 12
+_PROUD_MM = 0.3  # how far a flat polyp stands above the wall, so that it is seen at all
+
+_LEAST_MM: dict[Paris, float] = {"Ip": 5.0, "Isp": 5.0, "IIc": 4.0}
+_COLOUR: dict[Histology, tuple[float, float, float]] = {
+    "adenoma": (1.0, 0.78, 0.76),
+    "hyperplastic": (1.07, 1.06, 1.05),
+    "serrated": (1.04, 1.0, 0.94),
+}
+_LOBE_DEPTH: dict[Histology, tuple[float, float]] = {
+    "adenoma": (0.03, 0.10),
+    "hyperplastic": (0.01, 0.03),
+    "serrated": (0.03, 0.07),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,65 +43,43 @@ class Polyp:
     """One polyp before it is put on a wall.
 
     Attributes:
-        kind: Dome, plaque or head on a stalk.
+        paris: Shape by the Paris classification.
+        histology: Tissue.
         diameter_mm: Largest width.
-        height: Height of dome or plaque as a share of the width.
+        height_mm: Height of dome, plaque or rim above the wall.
         stalk_mm: Length of the stalk, 0 for none.
+        neck: Width of stalk or neck as a share of the head's.
+        sunk_mm: How far the middle of a depressed one lies below the wall, 0 for the others.
         bend_rad: How far the stalk leans over.
         towards_rad: Direction in the wall's plane in which it leans, 0 along the axis.
         lobes: Plane waves that make the surface uneven: direction times frequency.
         lobe_phase: Their phases.
         lobe_depth: Their size as a share of the radius.
+        outline: Unevenness of the outline of a flat one, share of the radius.
         tint: Multiplies the tissue's albedo.
+        mucus: Yellow cap of mucus, 0 to 1.
     """
 
-    kind: Literal["dome", "plaque", "stalked"]
+    paris: Paris
+    histology: Histology
     diameter_mm: float
-    height: float
+    height_mm: float
     stalk_mm: float
+    neck: float
+    sunk_mm: float
     bend_rad: float
     towards_rad: float
     lobes: Float64[np.ndarray, "waves 3"]
     lobe_phase: Float64[np.ndarray, "waves"]
     lobe_depth: float
+    outline: float
     tint: Float64[np.ndarray, "3"]
+    mucus: float
 
-
-@dataclass(frozen=True, eq=False)
-class Site:
-    """Where a polyp stands: a patch of wall as a function of two lengths.
-
-    Attributes:
-        wall: Grid of wall points, rows along the axis, columns around it, world frame, mm.
-        row: Row of the polyp's middle.
-        column: Column of the polyp's middle.
-        row_mm: Distance between rows there.
-        column_mm: Distance between columns there.
-        normal: Unit vector into the lumen.
-        along: Unit vector in the wall's plane along the axis.
-    """
-
-    wall: Float64[np.ndarray, "rows columns 3"]
-    row: int
-    column: int
-    row_mm: float
-    column_mm: float
-    normal: Float64[np.ndarray, "3"]
-    along: Float64[np.ndarray, "3"]
-
-    def point(
-        self, along_mm: Float64[np.ndarray, "*shape"], around_mm: Float64[np.ndarray, "*shape"]
-    ) -> Float64[np.ndarray, "*shape 3"]:
-        """Wall point at a way along and around from the middle, world frame, mm."""
-        rows, columns = self.wall.shape[:2]
-        i = np.clip(self.row + along_mm / self.row_mm, 0, rows - 1.001)
-        j = self.column + around_mm / self.column_mm
-        i0, j0 = np.floor(i).astype(int), np.floor(j).astype(int)
-        di, dj = (i - i0)[..., None], (j - j0)[..., None]
-        a, b = j0 % columns, (j0 + 1) % columns
-        near = self.wall[i0, a] * (1 - dj) + self.wall[i0, b] * dj
-        far = self.wall[i0 + 1, a] * (1 - dj) + self.wall[i0 + 1, b] * dj
-        return np.asarray(near * (1 - di) + far * di, dtype=np.float64)
+    @property
+    def material(self) -> str:
+        """Name of its tissue among the anatomy's materials."""
+        return f"polyp-{self.histology}"
 
 
 def sample_polyps(settings: PolypSettings, rng: np.random.Generator) -> tuple[Polyp, ...]:
@@ -96,74 +89,122 @@ def sample_polyps(settings: PolypSettings, rng: np.random.Generator) -> tuple[Po
 
 
 def _sample(settings: PolypSettings, rng: np.random.Generator) -> Polyp:
-    diameter = draw(settings.diameter_mm, rng)
-    flat = rng.random() < settings.flat_share
-    stalked = not flat and diameter >= 6.0 and rng.random() < settings.stalked_share
-    red = rng.uniform(0.0, 1.0)  # adenomas are redder than the mucosa, hyperplastic polyps paler
-    tint = np.array([1.06, 1.05, 1.05]) * (1 - red) + np.array([1.0, 0.76, 0.74]) * red
+    paris, histology = settings.paris.pick(rng), settings.histology.pick(rng)
+    diameter = max(draw(settings.diameter_mm, rng), _LEAST_MM.get(paris, 0.0))
+    flat = paris in ("IIa", "IIb", "IIc")
+    low, high = _LOBE_DEPTH[histology]
+    tint = np.array(_COLOUR[histology]) * rng.uniform(0.94, 1.06, 3)
+    if histology == "adenoma":
+        tint[1:] += rng.uniform(-0.08, 0.16)  # from red to hardly redder than the mucosa
     return Polyp(
-        kind="plaque" if flat else "stalked" if stalked else "dome",
+        paris=paris,
+        histology=histology,
         diameter_mm=diameter,
-        height=float(rng.uniform(0.14, 0.26) if flat else rng.uniform(0.42, 0.72)),
-        stalk_mm=float(rng.uniform(0.5, 1.0) * min(diameter, 12.0)) if stalked else 0.0,
+        height_mm=_height(paris, histology, diameter, rng),
+        stalk_mm=float(rng.uniform(0.5, 1.1) * min(diameter, 12.0)) if paris == "Ip" else 0.0,
+        neck=float(rng.uniform(0.22, 0.38) if paris == "Ip" else rng.uniform(0.6, 0.78)),
+        sunk_mm=float(rng.uniform(0.4, 0.9)) if paris == "IIc" else 0.0,
         bend_rad=float(rng.uniform(0.5, 1.2)),
         towards_rad=float(rng.choice([0.0, np.pi]) + rng.normal(0.0, 0.4)),
         lobes=rng.normal(0.0, rng.uniform(1.2, 3.2), (7, 3)),
         lobe_phase=rng.uniform(0, 2 * np.pi, 7),
-        lobe_depth=float(rng.uniform(0.02, 0.07)),
-        tint=np.asarray(tint * rng.uniform(0.94, 1.06, 3), dtype=np.float64),
+        lobe_depth=float(rng.uniform(low, high) * min(1.0, diameter / 8.0)),
+        outline=float(rng.uniform(0.08, 0.22)) if flat else 0.0,
+        tint=tint,
+        mucus=float(rng.uniform(0.25, 0.7)) if histology == "serrated" else 0.0,
     )
 
 
-def polyp_surface(polyp: Polyp, site: Site, instance: int) -> Surface:
-    """Grow a polyp out of a wall: a closed body whose foot follows the wall and dips below it."""
+def _height(
+    paris: Paris, histology: Histology, diameter_mm: float, rng: np.random.Generator
+) -> float:
+    """Height of dome, plaque or rim, mm.
+
+    Source:
+        Height to width 0.39 ± 0.20 of adenomas and 0.33 ± 0.19 of hyperplastic polyps of 6 to
+        10 mm on CT colonography (Summers 2009); IIa is lower than closed forceps, 2.5 mm (Paris).
+    """
+    if paris == "IIa":
+        return float(min(rng.uniform(0.14, 0.26) * diameter_mm, rng.uniform(1.6, 2.4)))
+    if paris == "IIb":
+        return _PROUD_MM
+    if paris == "IIc":
+        return float(rng.uniform(0.5, 0.9))
+    if paris == "Is":
+        low, high = (0.36, 0.55) if histology == "hyperplastic" else (0.42, 0.72)
+        return float(rng.uniform(low, high)) * diameter_mm
+    return 0.85 * diameter_mm
+
+
+def polyp_surface(polyp: Polyp, site: Site, instance: int, material: int = 0) -> Surface:
+    """Grow a polyp out of a wall: a closed body whose foot follows the wall and dips below it.
+
+    Args:
+        polyp: The draw.
+        site: Where it stands.
+        instance: Its object number.
+        material: Index of its tissue among the anatomy's materials.
+    """
     out, up = _profile(polyp)
     columns = int(np.clip(np.pi * polyp.diameter_mm / _SPACING_MM, 16, 96)) // 2 * 2
     turn = np.linspace(0, 2 * np.pi, columns, endpoint=False)
-    rho = out[:, None] * np.ones(columns)
+    rho = out[:, None] * _outline(polyp, turn)
     along, around = rho * np.cos(turn), rho * np.sin(turn)
     height = np.broadcast_to(up[:, None], along.shape)
-    along, around, height = _lobed(polyp, along, around, height)
-    body = _placed(polyp, site, along, around, height)
+    along, around, height = _bent(polyp, *_lobed(polyp, along, around, height))
     middle = np.zeros((1, 1))
-    top = _placed(polyp, site, *_lobed(polyp, middle, middle, np.full((1, 1), up[0])))
-    root = site.point(np.zeros(1), np.zeros(1)) - 1.5 * site.normal
-    vertices = np.concatenate([body.reshape(-1, 3), top.reshape(1, 3), root])
-    faces = _closed(body)
-    vertices32 = vertices.astype(np.float32)
-    return Surface(
-        vertices_mm=vertices32,
-        faces=faces,
-        normals=vertex_normals(vertices32, faces),
-        tint=_tints(polyp, up, columns),
-        face_label=np.full(len(faces), POLYP_LABEL, np.uint8),
-        face_instance=np.full(len(faces), instance, np.uint16),
+    top = _bent(polyp, *_lobed(polyp, middle, middle, np.full((1, 1), up[0])))
+    point = (float(top[0][0, 0]), float(top[1][0, 0]), float(top[2][0, 0]))
+    follow = 2.0 if polyp.stalk_mm or polyp.height_mm > 3 else 6.0
+    look = Look(POLYP_LABEL, material, _tints(polyp, up, columns), _stain(polyp, up, columns))
+    return body_surface(Form(along, around, height, point, follow), site, look, instance)
+
+
+def _outline(polyp: Polyp, turn: Float64[np.ndarray, "columns"]) -> Float64[np.ndarray, "columns"]:
+    wave = sum(
+        np.sin((k + 2) * turn + phase) / (k + 1) for k, phase in enumerate(polyp.lobe_phase[:4])
     )
+    return np.asarray(1.0 + polyp.outline * 0.5 * wave, dtype=np.float64)
 
 
 def _profile(polyp: Polyp) -> tuple[Float64[np.ndarray, "rows"], Float64[np.ndarray, "rows"]]:
     """Outline from near the top to the foot: distance from the polyp's own axis, and height, mm."""
     r = polyp.diameter_mm / 2
-    if polyp.kind == "stalked":
-        stalk = max(0.22 * r, 1.2)
-        turn = np.linspace(0.03, np.pi - np.arcsin(min(stalk / r, 0.9)), 40)
-        out, up = r * np.sin(turn), polyp.stalk_mm + 0.85 * r * (1 + np.cos(turn))
-        lower = np.linspace(1.0, 0.0, 24)[1:]
-        out = np.concatenate([out, stalk * (1 + 0.9 * np.exp(-4.0 * lower))])
-        up = np.concatenate([up, up[-1] * lower])
-    else:
-        h = polyp.height * polyp.diameter_mm
-        turn = np.linspace(0.03, 0.5 * np.pi + (0.35 if polyp.kind == "dome" else 0.0), 40)
-        middle = 0.35 * h if polyp.kind == "dome" else 0.0
-        out = r * np.sin(turn) ** (1.0 if polyp.kind == "dome" else 0.8)
-        up = middle + (h - middle) * np.cos(turn)
+    match polyp.paris:
+        case "Ip":
+            out, up = _on_stalk(polyp, r)
+        case "Isp":
+            turn = np.linspace(0.03, np.pi - np.arcsin(polyp.neck), 40)
+            out, up = r * np.sin(turn), 0.85 * r * (np.cos(turn) - np.cos(turn[-1])) + 0.25 * r
+            out, up = np.append(out, polyp.neck * r * 0.98), np.append(up, 0.1 * r)
+        case "Is":
+            turn = np.linspace(0.03, 0.5 * np.pi + 0.35, 40)
+            middle = 0.35 * polyp.height_mm
+            out, up = r * np.sin(turn), middle + (polyp.height_mm - middle) * np.cos(turn)
+        case "IIc":
+            share = np.linspace(0.03, 1.0, 40)
+            rim = np.exp(-(((share - 0.78) / 0.16) ** 2))
+            up = polyp.height_mm * rim - polyp.sunk_mm * np.clip(1 - share / 0.72, 0, 1) ** 0.5
+            out = r * share
+        case _:
+            turn = np.linspace(0.03, 0.5 * np.pi, 40)
+            power = 0.8 if polyp.paris == "IIa" else 0.35
+            out, up = r * np.sin(turn) ** 0.8, polyp.height_mm * np.cos(turn) ** power
     foot = np.linspace(0, 1, 6)[1:]
     out = np.concatenate([out, out[-1] + foot * 0.12 * r])
     up = np.concatenate([up, up[-1] * (1 - foot) - 0.5 * foot])
     way = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(out), np.diff(up)))])
-    rows = max(int(way[-1] / _SPACING_MM), 8)
-    at = np.linspace(0, way[-1], rows)
+    at = np.linspace(0, way[-1], max(int(way[-1] / _SPACING_MM), 8))
     return np.interp(at, way, out), np.interp(at, way, up)
+
+
+def _on_stalk(polyp: Polyp, r: float) -> tuple[np.ndarray, np.ndarray]:
+    stalk = max(polyp.neck * r, 1.2)
+    turn = np.linspace(0.03, np.pi - np.arcsin(min(stalk / r, 0.9)), 40)
+    out, up = r * np.sin(turn), polyp.stalk_mm + 0.85 * r * (1 + np.cos(turn))
+    lower = np.linspace(1.0, 0.0, 24)[1:]
+    out = np.concatenate([out, stalk * (1 + 0.9 * np.exp(-4.0 * lower))])
+    return out, np.concatenate([up, up[-1] * lower])
 
 
 def _lobed(
@@ -178,117 +219,103 @@ def _lobed(
     wave = np.sin(place @ polyp.lobes.T + polyp.lobe_phase).sum(axis=-1)
     wave *= np.sqrt(2.0 / len(polyp.lobe_phase))
     grow = polyp.lobe_depth * wave * np.clip(height / (0.3 * r), 0.0, 1.0)
-    return along * (1 + grow), around * (1 + grow), height * (1 + 0.5 * grow)
+    knobs = 2.2 * r * grow if polyp.paris == "IIa" else 0.5 * height * grow
+    return along * (1 + grow), around * (1 + grow), height + knobs
 
 
-def _placed(
+def _bent(
     polyp: Polyp,
-    site: Site,
     along: Float64[np.ndarray, "rows columns"],
     around: Float64[np.ndarray, "rows columns"],
     height: Float64[np.ndarray, "rows columns"],
-) -> Float64[np.ndarray, "rows columns 3"]:
-    """World positions: near the wall the body follows it, further out it keeps its own shape."""
-    side = np.cross(site.normal, site.along)
-    follow = np.clip(1.0 - height / 2.0, 0.0, 1.0)[..., None]
-    lean = np.cos(polyp.towards_rad) * site.along + np.sin(polyp.towards_rad) * side
-    if polyp.kind == "stalked":  # the stalk is an arc that turns from the normal towards `lean`
-        total = polyp.stalk_mm + 1.7 * polyp.diameter_mm / 2
-        turned = polyp.bend_rad * np.clip(height, 0.0, None) / total
-        rise = total / polyp.bend_rad * np.sin(turned) + np.minimum(height, 0.0)
-        drift = total / polyp.bend_rad * (1 - np.cos(turned))
-        tilt = along * np.cos(polyp.towards_rad) + around * np.sin(polyp.towards_rad)
-        rise, drift = rise - tilt * np.sin(turned), drift - tilt * (1 - np.cos(turned))
-    else:
-        rise, drift = height, np.zeros_like(height)
-    foot = site.point(along, around) + rise[..., None] * site.normal
-    free = site.point(np.zeros(1), np.zeros(1)) + rise[..., None] * site.normal
-    free = free + along[..., None] * site.along + around[..., None] * side
-    return np.asarray(
-        follow * foot + (1 - follow) * free + drift[..., None] * lean, dtype=np.float64
-    )
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Let the stalk be an arc that turns from the wall's normal towards a direction."""
+    if not polyp.stalk_mm:
+        return along, around, height
+    c, s = np.cos(polyp.towards_rad), np.sin(polyp.towards_rad)
+    total = polyp.stalk_mm + 0.85 * polyp.diameter_mm
+    turned = polyp.bend_rad * np.clip(height, 0.0, None) / total
+    tilt = along * c + around * s
+    rise = total / polyp.bend_rad * np.sin(turned) + np.minimum(height, 0.0)
+    drift = total / polyp.bend_rad * (1 - np.cos(turned)) - tilt * (1 - np.cos(turned))
+    return along + drift * c, around + drift * s, rise - tilt * np.sin(turned)
 
 
-def _closed(body: Float64[np.ndarray, "rows columns 3"]) -> Int32[np.ndarray, "faces 3"]:
-    """Faces of body, top and root, turning counter-clockwise seen from outside the body."""
-    rows, columns = body.shape[:2]
-    top, root = rows * columns, rows * columns + 1
-    ring = np.arange(columns, dtype=np.int32)
-    last = (rows - 1) * columns + ring
-    return np.concatenate(
-        [grid_faces(body), fan_faces(top, ring), fan_faces(root, last)[:, ::-1]]
-    ).astype(np.int32)
+def _own_share(polyp: Polyp, up: Float64[np.ndarray, "rows"]) -> Float64[np.ndarray, "rows"]:
+    """How much of a row is the polyp and not the stalk or the foot, 0 to 1."""
+    if polyp.paris in ("IIb", "IIc"):
+        return np.clip(up / 0.2 + 3.0 * (up < 0) * (np.arange(len(up)) < 0.6 * len(up)), 0.0, 1.0)
+    return np.clip((up - 0.55 * polyp.stalk_mm) / min(1.2, 0.5 * polyp.height_mm), 0.0, 1.0)
 
 
 def _tints(
     polyp: Polyp, up: Float64[np.ndarray, "rows"], columns: int
 ) -> Float32[np.ndarray, "vertices 3"]:
     """The polyp's own colour, fading to the wall's at its foot and along a stalk."""
-    own = np.clip((up - 0.55 * polyp.stalk_mm) / 1.2, 0.0, 1.0)[:, None]
+    own = _own_share(polyp, up)[:, None]
     rows = own * polyp.tint + (1 - own)
     tint = np.repeat(rows, columns, axis=0)
     return np.concatenate([tint, rows[:1], np.ones((1, 3))]).astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class Ground:
-    """Where polyps may grow.
-
-    Attributes:
-        wall: Grid of wall points, rows along the axis, columns around it, world frame, mm.
-        rows: First row and the one after the last that may carry a polyp.
-        axis_mm: Points that must stay free, world frame, mm.
-    """
-
-    wall: Float64[np.ndarray, "rows columns 3"]
-    rows: tuple[int, int]
-    axis_mm: Float64[np.ndarray, "points 3"]
+def _stain(
+    polyp: Polyp, up: Float64[np.ndarray, "rows"], columns: int
+) -> Float32[np.ndarray, "vertices 2"] | None:
+    """Yellow mucus on the head."""
+    if not polyp.mucus:
+        return None
+    rows = np.zeros((len(up), 2))
+    rows[:, 1] = polyp.mucus * _own_share(polyp, up)
+    body = np.repeat(rows, columns, axis=0)
+    return np.concatenate([body, rows[:1], np.zeros((1, 2))]).astype(np.float32)
 
 
 def place_polyp(
-    polyp: Polyp, ground: Ground, others: Sequence[Surface], instance: int, rng: np.random.Generator
-) -> Surface:
+    polyp: Polyp,
+    ground: Ground,
+    others: Sequence[Surface],
+    numbers: tuple[int, int],
+    rng: np.random.Generator,
+) -> tuple[Surface, Site, Polyp]:
     """Draw a place for a polyp where it leaves the axis free and touches no other.
 
     A polyp that fits nowhere in a few tries is made smaller until it does.
+
+    Args:
+        polyp: The draw.
+        ground: Where it may stand.
+        others: Bodies that are there already.
+        numbers: Its object number and its material.
+        rng: Random numbers.
+
+    Returns:
+        Its body, its place, and the polyp as it fitted.
     """
     axis = cKDTree(ground.axis_mm)
     taken = [cKDTree(other.vertices_mm) for other in others]
-    for _ in range(_TRIES):
-        body = polyp_surface(polyp, _find_site(ground, rng), instance)
+    for attempt in range(_TRIES):
+        site = ground.draw_site(rng, 12)
+        body = polyp_surface(polyp, site, *numbers)
         free = axis.query(body.vertices_mm)[0].min() > _AXIS_MM
         if free and all(tree.query(body.vertices_mm)[0].min() > _APART_MM for tree in taken):
             break
-        polyp = replace(polyp, diameter_mm=0.9 * polyp.diameter_mm, stalk_mm=0.8 * polyp.stalk_mm)
-    return body
+        if attempt < _TRIES - 1:
+            polyp = replace(
+                polyp,
+                diameter_mm=0.9 * polyp.diameter_mm,
+                height_mm=0.9 * polyp.height_mm,
+                stalk_mm=0.8 * polyp.stalk_mm,
+            )
+    return body, site, polyp
 
 
-def _find_site(ground: Ground, rng: np.random.Generator) -> Site:
-    """Draw a place on the wall, preferring the flattest of a few."""
-    rows = rng.integers(*ground.rows, 12)
-    columns = rng.integers(0, ground.wall.shape[1], 12)
-    sites = [_site(ground.wall, int(i), int(j)) for i, j in zip(rows, columns, strict=True)]
-    return min(sites, key=_unevenness)
-
-
-def _site(wall: Float64[np.ndarray, "rows columns 3"], i: int, j: int) -> Site:
-    columns = wall.shape[1]
-    along = wall[i + 4] - wall[i - 4]
-    around = wall[i, (j + 2) % columns][None] - wall[i, (j - 2) % columns][None]
-    along = along[j]
-    normal = unit(np.cross(along, around[0]))
-    return Site(
-        wall=wall,
-        row=i,
-        column=j,
-        row_mm=float(np.linalg.norm(along)) / 8,
-        column_mm=float(np.linalg.norm(around)) / 4,
-        normal=normal,
-        along=unit(along),
-    )
-
-
-def _unevenness(site: Site) -> float:
-    turn = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    ring = site.point(3.0 * np.cos(turn), 3.0 * np.sin(turn)) - site.wall[site.row, site.column]
-    return float(np.abs(ring @ site.normal).max())
+def press_wall(
+    vertices_mm: Float64[np.ndarray, "*grid 3"], polyp: Polyp, site: Site
+) -> Float64[np.ndarray, "*grid 3"]:
+    """Push the wall out of the way under a depressed polyp, so that its middle shows."""
+    if not polyp.sunk_mm:
+        return vertices_mm
+    away = np.linalg.norm(vertices_mm - site.point_mm, axis=-1)
+    share = np.clip(1.0 - (away / (0.52 * polyp.diameter_mm)) ** 2, 0.0, 1.0)
+    depth = 1.6 * (polyp.sunk_mm + 0.5) * share * (share > 0)
+    return np.asarray(vertices_mm - np.minimum(depth, polyp.sunk_mm + 0.6)[..., None] * site.normal)

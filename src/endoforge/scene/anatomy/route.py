@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The course of a drawn colon through the abdomen, and how its segments differ.
+"""The course of a drawn colon through the abdomen.
 
 World frame of the drawn colon: x to the patient's left, y to the back, z to the head, mm.
 """
@@ -10,9 +10,18 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.interpolate import CubicSpline
 
-from endoforge.distributions import draw
+from endoforge.distributions import Choice, draw
 from endoforge.errors import SceneError
-from endoforge.scene.anatomy.curves import arc_length, curvature, resample, smooth, unit
+from endoforge.scene.anatomy.curves import (
+    CurveFrames,
+    arc_length,
+    curvature,
+    resample,
+    smooth,
+    transport_frames,
+    unit,
+)
+from endoforge.scene.anatomy.segments import first_place, profile_at
 from endoforge.scene.anatomy.settings import ColonSettings
 
 #: Corner points of the course from the anus to the caecum, mm.
@@ -26,15 +35,6 @@ _COURSE = np.array(
     ],
     dtype=np.float64,
 )  # fmt: skip
-
-#: What changes from segment to segment, at places along the whole colon (0 anus, 1 caecum).
-#: Radii follow the order of published calibres (rectum and sigmoid to the wide caecum); segment
-#: borders follow published segment lengths; fold figures are set by eye.
-_PLACE = np.array([0.0, 0.06, 0.14, 0.30, 0.40, 0.50, 0.56, 0.70, 0.80, 0.92, 1.0])
-_RADIUS_MM = np.array([17.0, 20.0, 15.0, 14.0, 16.0, 17.5, 19.5, 20.0, 22.0, 24.0, 24.5])
-_FOLD_HEIGHT = np.array([0.6, 0.7, 0.85, 0.85, 0.82, 0.88, 1.0, 1.05, 1.05, 0.95, 0.8])
-_FOLD_SPACING = np.array([1.4, 1.3, 0.95, 0.85, 0.95, 0.9, 0.85, 0.85, 0.95, 1.05, 1.1])
-_TRIANGLE = np.array([0.0, 0.1, 0.15, 0.2, 0.35, 0.7, 1.0, 1.0, 0.8, 0.6, 0.4])
 
 _STEP_MM = 3.0
 _SPACE_MM = 5.0  # tissue between two loops that lie side by side
@@ -52,26 +52,40 @@ class Route:
         points_mm: World positions, mm.
         step_mm: Way between neighbours, mm.
         radius_mm: Radius of the lumen between its folds, mm.
-        fold_height: Multiplies the settings' fold height.
-        fold_spacing: Multiplies the settings' fold spacing.
-        triangle: How far the three rows of folds keep in step, 0 to 1; 1 looks triangular.
-        first: Place of the first point in the whole colon, 0 the anus to 1 the caecum.
-        last: Place of the last point.
+        place: Place of each point in the whole colon, 0 the anus to 1 the caecum's pole.
+        frames: Directions along and across the axis at each point.
     """
 
     points_mm: Float64[np.ndarray, "points 3"]
     step_mm: float
     radius_mm: Float64[np.ndarray, "points"]
-    fold_height: Float64[np.ndarray, "points"]
-    fold_spacing: Float64[np.ndarray, "points"]
-    triangle: Float64[np.ndarray, "points"]
-    first: float
-    last: float
+    place: Float64[np.ndarray, "points"]
+    frames: CurveFrames
 
     @property
     def length_mm(self) -> float:
         """Way along the axis, mm."""
         return self.step_mm * (len(self.points_mm) - 1)
+
+    @property
+    def way_mm(self) -> Float64[np.ndarray, "points"]:
+        """Way along the axis from its first point to each point, mm."""
+        return np.linspace(0.0, self.length_mm, len(self.points_mm))
+
+    def angle_of(self, direction: Float64[np.ndarray, "3"], way_mm: float) -> float:
+        """Angle about the axis, radians, that points most in a world direction at a place."""
+        at = min(round(way_mm / self.step_mm), len(self.points_mm) - 1)
+        return float(np.arctan2(direction @ self.frames.up[at], direction @ self.frames.side[at]))
+
+    @property
+    def from_anus(self) -> bool:
+        """Whether the piece begins at the anus."""
+        return bool(self.place[0] < 1e-6)
+
+    @property
+    def to_caecum(self) -> bool:
+        """Whether the piece ends in the caecum's pole."""
+        return bool(self.place[-1] > 1 - 1e-6)
 
 
 def sample_route(settings: ColonSettings, rng: np.random.Generator) -> Route:
@@ -81,10 +95,10 @@ def sample_route(settings: ColonSettings, rng: np.random.Generator) -> Route:
         SceneError: No such course was found; smaller bends or a narrower lumen help.
     """
     for _ in range(_TRIES):
-        route = _draw(settings, rng)
-        points, clear = _untangled(route)
+        draft = _draw(settings, rng)
+        points, clear = _untangled(draft)
         if clear:
-            return _respaced(route, points, settings.length_mm)
+            return _respaced(draft, points, settings.length_mm)
     raise SceneError(
         f"no course of {settings.length_mm} mm without kinks or touching loops was found in "
         f"{_TRIES} tries with tortuosity {settings.tortuosity} and calibre {settings.calibre}; "
@@ -92,10 +106,22 @@ def sample_route(settings: ColonSettings, rng: np.random.Generator) -> Route:
     )
 
 
-def _draw(settings: ColonSettings, rng: np.random.Generator) -> Route:
+@dataclass(frozen=True, eq=False)
+class _Draft:
+    """An axis before its bends are eased; its parts mean what they mean in `Route`."""
+
+    points_mm: Float64[np.ndarray, "points 3"]
+    step_mm: float
+    radius_mm: Float64[np.ndarray, "points"]
+    place: Float64[np.ndarray, "points"]
+
+
+def _draw(settings: ColonSettings, rng: np.random.Generator) -> _Draft:
     total = max(draw(settings.total_length_mm, rng), settings.length_mm)
     share = settings.length_mm / total
-    first = min(draw(settings.start, rng), 1.0 - share)
+    segment = settings.segment
+    segment = segment.pick(rng) if isinstance(segment, Choice) else segment
+    first = first_place(segment, draw(settings.start, rng), share)
     whole = _whole_course(rng, total, draw(settings.tortuosity, rng))
     way = np.linspace(0.0, 1.0, len(whole))
     count = int(np.ceil(settings.length_mm / _STEP_MM)) + 1
@@ -104,17 +130,8 @@ def _draw(settings: ColonSettings, rng: np.random.Generator) -> Route:
     wander = 1.0 + draw(settings.calibre_variation, rng) * _slow_noise(
         rng, place * total, (70.0, 240.0)
     )
-    radius = np.interp(place, _PLACE, _RADIUS_MM) * draw(settings.calibre, rng) * wander
-    return Route(
-        points_mm=points,
-        step_mm=settings.length_mm / (count - 1),
-        radius_mm=smooth(radius, 4.0),
-        fold_height=np.interp(place, _PLACE, _FOLD_HEIGHT),
-        fold_spacing=np.interp(place, _PLACE, _FOLD_SPACING),
-        triangle=np.interp(place, _PLACE, _TRIANGLE),
-        first=first,
-        last=first + share,
-    )
+    radius = profile_at(place).radius_mm * draw(settings.calibre, rng) * wander
+    return _Draft(points, settings.length_mm / (count - 1), smooth(radius, 4.0), place)
 
 
 def _whole_course(
@@ -145,10 +162,10 @@ def _slow_noise(
     return np.asarray(total * np.sqrt(2.0 / waves), dtype=np.float64)
 
 
-def _untangled(route: Route) -> tuple[Float64[np.ndarray, "points 3"], bool]:
+def _untangled(draft: _Draft) -> tuple[Float64[np.ndarray, "points 3"], bool]:
     """Ease bends that are too sharp and push loops apart until the tube fits round its axis."""
-    points = route.points_mm.copy()
-    room = 1.3 * route.radius_mm  # pouches and their bulge
+    points = draft.points_mm.copy()
+    room = 1.3 * draft.radius_mm  # pouches and their bulge
     for _ in range(_ROUNDS):
         points = _at_equal_steps(points)
         sharp = curvature(points) * room > 0.78
@@ -186,22 +203,23 @@ def _push_apart(
     return push
 
 
-def _respaced(route: Route, points: Float64[np.ndarray, "points 3"], length_mm: float) -> Route:
+def _respaced(draft: _Draft, points: Float64[np.ndarray, "points 3"], length_mm: float) -> Route:
     """Fit the eased axis to the asked length by scaling its step, keeping every bend's shape."""
-    scale = length_mm / arc_length(points)[-1]
+    way = arc_length(points)
+    radius, place = draft.radius_mm, draft.place
+    scale = length_mm / way[-1]
     if scale < 1.0:  # pushing made it longer: cut, do not shrink the bends
-        keep = arc_length(points) <= length_mm + route.step_mm
-        points, scale = points[keep], 1.0
-    fine = resample(points * scale, 0.5)
+        keep = way <= length_mm + draft.step_mm
+        if place[-1] > 1 - 1e-6:  # the caecum stays
+            keep = way >= way[-1] - length_mm - draft.step_mm
+        points, radius, place, scale = points[keep], radius[keep], place[keep], 1.0
+    fine = smooth(resample(points * scale, 0.5), 8.0)
     at = np.linspace(0.0, 1.0, len(fine))
-    old = np.linspace(0.0, 1.0, len(route.radius_mm))
+    old = np.linspace(0.0, 1.0, len(radius))
     return Route(
-        points_mm=smooth(fine, 8.0),
+        points_mm=fine,
         step_mm=length_mm / (len(fine) - 1),
-        radius_mm=np.interp(at, old, route.radius_mm),
-        fold_height=np.interp(at, old, route.fold_height),
-        fold_spacing=np.interp(at, old, route.fold_spacing),
-        triangle=np.interp(at, old, route.triangle),
-        first=route.first,
-        last=route.last,
+        radius_mm=np.interp(at, old, radius),
+        place=np.interp(at, old, place),
+        frames=transport_frames(fine),
     )

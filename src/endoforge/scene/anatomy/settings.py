@@ -10,30 +10,18 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from endoforge.distributions import Count, Distribution, LogUniform, Spread, check_ends
+from endoforge.distributions import Count, Distribution, Option, check_ends
+from endoforge.scene.anatomy.findings_settings import (
+    Additions,
+    DiverticulumSettings,
+    FluidSettings,
+    MotilitySettings,
+    PolypSettings,
+    Position,
+    StainSettings,
+    StoolSettings,
+)
 from endoforge.settings import Interval, Settings, check_ranges
-
-
-class PolypSettings(Settings):
-    """How many polyps there are and what they look like (Paris types Is, IIa and Ip)."""
-
-    count: Count = Field((0, 4), description="fewest and most polyps on the piece")
-    diameter_mm: Spread = Field(
-        LogUniform(log_uniform=(3.0, 16.0)),
-        description="largest width, mm; diminutive is up to 5, large from 10 (ESGE)",
-    )
-    flat_share: float = Field(0.25, ge=0, le=1, description="share of flat polyps (IIa)")
-    stalked_share: float = Field(
-        0.25, ge=0, le=1, description="share of those of 6 mm and more that have a stalk (Ip)"
-    )
-
-    @model_validator(mode="after")
-    def _plausible(self) -> "PolypSettings":
-        low, high = self.count
-        if not 0 <= low <= high <= 200:
-            raise ValueError(f"count must be two numbers from 0 to 200 in order, got {low}, {high}")
-        check_ends(self, {"diameter_mm": (1.0, 30.0)})
-        return self
 
 
 class ColonSettings(Settings):
@@ -45,13 +33,17 @@ class ColonSettings(Settings):
         description="length of the whole colon the piece is cut from, mm; CT colonography: "
         "1895 ± 263 (Khashab 2009), 1503 ± 185 (Utano 2022)",
     )
+    segment: Option[
+        Literal["any", "rectum", "sigmoid", "descending", "transverse", "ascending", "caecum"]
+    ] = Field("any", description="which part the piece shows; a longer piece runs on beside it")
     start: Distribution = Field(
         (0.0, 1.0),
-        description="where the piece begins, 0 the anus to 1 the caecum; held back so that it fits",
+        description="where the piece begins, 0 the anus to 1 the caecum, within the segment if one "
+        "is named; held back so that it fits",
     )
     calibre: Distribution = Field(
         (0.85, 1.12),
-        description="multiplies the segments' radii (14 mm sigmoid to 24 mm caecum; the "
+        description="multiplies the segments' radii (14.5 mm sigmoid to 26.5 mm caecum; the "
         "unprepared ascending colon is 46 mm wide and the descending one 29 mm in CT)",
     )
     calibre_variation: Distribution = Field(
@@ -66,7 +58,10 @@ class ColonSettings(Settings):
         (15.0, 35.0), description="between folds of one row, mm; haustra are 2 to 4 cm long"
     )
     fold_height: Distribution = Field(
-        (0.25, 0.36), description="free edge above the wall as a share of the radius; own choice"
+        (0.25, 0.36),
+        description="free edge above the wall as a share of the radius, before each segment's own "
+        "factor (0.85 descending, 1.2 transverse, 1.4 ascending); with the pouches that gives the "
+        "heights of Thompson 2016: 6.5, 9.5 and 14.6 mm",
     )
     fold_thickness_mm: Distribution = Field(
         (1.1, 1.9), description="how far a fold's flank runs out, mm; folds are 2 to 3 mm thick"
@@ -83,7 +78,29 @@ class ColonSettings(Settings):
     relief_mm: Distribution = Field(
         (0.08, 0.22), description="unevenness of the mucosa between 4 and 15 mm, mm; own choice"
     )
+    houston_valves: Count = Field(
+        (2, 4), description="transverse folds of the rectum; usually three, two to four occur"
+    )
+    valve_width_mm: Distribution = Field(
+        (22.0, 34.0), description="ileocaecal valve around the wall, mm; mean 28 in 88 adults"
+    )
+    valve_height_mm: Distribution = Field(
+        (13.0, 21.0), description="ileocaecal valve along the wall, mm; mean 17 in 88 adults"
+    )
+    appendix_mm: Distribution = Field(
+        (2.5, 6.0), description="width of the appendix's opening, mm; own choice"
+    )
     polyps: PolypSettings = PolypSettings()
+    diverticula: DiverticulumSettings = DiverticulumSettings()
+    fluid: FluidSettings = FluidSettings()
+    stool: StoolSettings = StoolSettings()
+    stains: StainSettings = StainSettings()
+    position: Option[Position] = Field(
+        "left-lateral", description="how the patient lies; fluid gathers in the lowest place"
+    )
+    motility: MotilitySettings | None = Field(
+        None, description="how the colon moves by itself; none if null"
+    )
     axial_spacing_mm: float = Field(
         0.6, ge=0.2, le=0.7, description="mesh spacing along the colon, mm; coarser shows jags"
     )
@@ -95,6 +112,8 @@ class ColonSettings(Settings):
     def _plausible(self) -> "ColonSettings":
         check_ends(self, _PLAUSIBLE)
         check_ranges(self, {"fold_spacing_mm": (10.0, 80.0)})
+        if not 0 <= self.houston_valves[0] <= self.houston_valves[1] <= 6:
+            raise ValueError(f"houston_valves must lie within 0 to 6, got {self.houston_valves}")
         return self
 
 
@@ -111,6 +130,9 @@ _PLAUSIBLE: dict[str, tuple[float, float]] = {
     "taenia_width_mm": (2.0, 20.0),
     "taenia_relief_mm": (0.0, 3.0),
     "relief_mm": (0.0, 1.0),
+    "valve_width_mm": (10.0, 40.0),
+    "valve_height_mm": (6.0, 40.0),
+    "appendix_mm": (1.0, 10.0),
 }
 
 #: The anatomy that is drawn when nothing else is asked for.
@@ -126,6 +148,10 @@ class MaskAnatomy(Settings):
     )
     smoothing: int = Field(12, ge=0, le=100, description="rounds of Taubin smoothing")
     triangles: int = Field(300_000, ge=1_000, le=2_000_000, description="most triangles to keep")
+    additions: Additions = Additions()
+    motility: MotilitySettings | None = Field(
+        None, description="how the colon moves by itself; none if null"
+    )
 
 
 class MeshAnatomy(Settings):
@@ -134,6 +160,10 @@ class MeshAnatomy(Settings):
     mesh: Path = Field(description="closed lumen surface (.stl, .obj or .ply)")
     unit: Literal["mm", "cm", "m"] = Field(
         description="unit of the file's coordinates; the file does not say it, so you must"
+    )
+    additions: Additions = Additions()
+    motility: MotilitySettings | None = Field(
+        None, description="how the colon moves by itself; none if null"
     )
 
 

@@ -62,7 +62,10 @@ def fan_faces(centre: int, ring: Int[np.ndarray, "columns"]) -> Int32[np.ndarray
 
 
 def join(surfaces: Sequence[Surface]) -> Surface:
-    """Put several surfaces into one, in order."""
+    """Put several surfaces into one, in order.
+
+    What some of them leave out (material, texture place, stain) is filled in if another has it.
+    """
     offsets = np.cumsum([0, *(len(s.vertices_mm) for s in surfaces[:-1])])
     return Surface(
         vertices_mm=np.concatenate([s.vertices_mm for s in surfaces]),
@@ -73,7 +76,25 @@ def join(surfaces: Sequence[Surface]) -> Surface:
         tint=np.concatenate([s.tint for s in surfaces]),
         face_label=np.concatenate([s.face_label for s in surfaces]),
         face_instance=np.concatenate([s.face_instance for s in surfaces]),
+        face_material=_filled(
+            [s.face_material for s in surfaces],
+            [np.zeros(len(s.faces), np.uint8) for s in surfaces],
+        ),
+        texture_mm=_filled([s.texture_mm for s in surfaces], [s.vertices_mm for s in surfaces]),
+        stain=_filled(
+            [s.stain for s in surfaces],
+            [np.zeros((len(s.vertices_mm), 2), np.float32) for s in surfaces],
+        ),
     )
+
+
+def _filled(
+    parts: Sequence[np.ndarray | None], otherwise: Sequence[np.ndarray]
+) -> np.ndarray | None:
+    if all(part is None for part in parts):
+        return None
+    pairs = zip(parts, otherwise, strict=True)
+    return np.concatenate([other if part is None else part for part, other in pairs])
 
 
 def wall_distance(
