@@ -12,6 +12,7 @@ from endoforge.settings import Settings
 class TrajectorySettings(Settings):
     """A hand-held scope on its way through the lumen."""
 
+    path: Literal["tube"] = "tube"
     direction: Option[Literal["insertion", "withdrawal", "either"]] = Field(
         "either", description="which way the tip moves; it looks towards the caecum in both"
     )
@@ -35,6 +36,14 @@ class TrajectorySettings(Settings):
     tremor_deg: Distribution = Field((0.0, 0.4), description="fast turning of the view, degrees")
     roll_deg: Distribution = Field((0.0, 40.0), description="slow rotation about the view, degrees")
 
+    wall_hits: Distribution = Field(
+        (0.0, 0.0),
+        description="how often per 100 frames the tip runs into the wall and sees red; own choice",
+    )
+    touch_mm: Distribution = Field(
+        (1.0, 2.5), description="how near the lens comes to the wall then, mm; own choice"
+    )
+
     @model_validator(mode="after")
     def _plausible(self) -> "TrajectorySettings":
         check_ends(self, _PLAUSIBLE)
@@ -49,4 +58,6 @@ _PLAUSIBLE: dict[str, tuple[float, float]] = {
     "tremor_mm": (0.0, 1.0),
     "tremor_deg": (0.0, 5.0),
     "roll_deg": (0.0, 180.0),
+    "wall_hits": (0.0, 20.0),
+    "touch_mm": (0.5, 5.0),
 }

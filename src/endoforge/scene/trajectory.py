@@ -12,6 +12,7 @@ from jaxtyping import Float64
 from endoforge.distributions import Choice, draw
 from endoforge.errors import SceneError
 from endoforge.scene.anatomy.curves import arc_length, transport_frames, unit
+from endoforge.scene.paths.aim import Unrest, in_disc, poses_looking, sample_unrest
 from endoforge.scene.records import Centreline
 from endoforge.scene.settings import TrajectorySettings
 
@@ -19,24 +20,6 @@ _AHEAD_MM = 25.0  # how far along the lumen an unturned view looks
 _SHORTEST_MM = 10.0
 _SLOW = (60.0, 240.0)  # periods of sway and view, frames
 _FAST = (3.0, 9.0)  # periods of tremor, frames
-
-
-@dataclass(frozen=True, eq=False)
-class Unrest:
-    """A smooth random function of time in several directions, each of variance near 1.
-
-    Attributes:
-        frequency: Angular frequencies, radians per frame.
-        phase: Phases, radians.
-    """
-
-    frequency: Float64[np.ndarray, "directions waves"]
-    phase: Float64[np.ndarray, "directions waves"]
-
-    def at(self, time: Float64[np.ndarray, "frames"]) -> Float64[np.ndarray, "frames directions"]:
-        """Its values, one row per time in frames."""
-        waves = np.sin(time[:, None, None] * self.frequency + self.phase)
-        return np.asarray(waves.sum(axis=2) * np.sqrt(2.0 / waves.shape[2]), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,17 +93,9 @@ def sample_motion(settings: TrajectorySettings, rng: np.random.Generator) -> Mot
             float(rng.uniform(0, 2 * np.pi)),
             float(np.radians(draw(settings.roll_deg, rng))),
         ),
-        slow=_sample_unrest(rng, 6, _SLOW),
-        fast=_sample_unrest(rng, 5, _FAST),
+        slow=sample_unrest(rng, 6, _SLOW),
+        fast=sample_unrest(rng, 5, _FAST),
     )
-
-
-def _sample_unrest(
-    rng: np.random.Generator, directions: int, periods: tuple[float, float]
-) -> Unrest:
-    low, high = np.log(periods)
-    period = np.exp(rng.uniform(low, high, (directions, 5)))
-    return Unrest(2 * np.pi / period, rng.uniform(0, 2 * np.pi, (directions, 5)))
 
 
 def steer(
@@ -143,13 +118,13 @@ def steer(
     way = _way(motion, last - first, slow[:, 0]) + first
     course = _course(centreline, way)
     room = np.maximum(course.radius_mm - _half_step(centreline) - clearance_mm, 0.0)
-    offset = motion.sway * room[:, None] * _in_disc(slow[:, 1:3])
+    offset = motion.sway * room[:, None] * in_disc(slow[:, 1:3])
     offset = offset[:, :1] * course.side + offset[:, 1:] * course.up
     offset = _at_most(offset + motion.tremor_mm * fast[:, :3], room)
     position = course.points_mm + offset
-    turn = motion.view_rad * _in_disc(slow[:, 3:5]) + motion.tremor_rad * fast[:, 3:5]
+    turn = motion.view_rad * in_disc(slow[:, 3:5]) + motion.tremor_rad * fast[:, 3:5]
     roll = motion.roll_rad[0] + motion.roll_rad[1] * slow[:, 5]
-    return _poses(position, course, turn, roll)
+    return poses_looking(position, course.ahead_mm, course.side, turn, roll)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,36 +190,8 @@ def _course(centreline: Centreline, way_mm: Float64[np.ndarray, "frames"]) -> _C
     )
 
 
-def _in_disc(values: Float64[np.ndarray, "frames 2"]) -> Float64[np.ndarray, "frames 2"]:
-    """Bring pairs of values smoothly into the unit disc."""
-    return np.asarray(values / np.sqrt(1.0 + (values**2).sum(axis=1, keepdims=True)))
-
-
 def _at_most(
     vectors: Float64[np.ndarray, "frames 3"], longest: Float64[np.ndarray, "frames"]
 ) -> Float64[np.ndarray, "frames 3"]:
     length = np.linalg.norm(vectors, axis=1)
     return np.asarray(vectors * np.minimum(1.0, longest / np.maximum(length, 1e-12))[:, None])
-
-
-def _poses(
-    position: Float64[np.ndarray, "frames 3"],
-    course: _Course,
-    turn: Float64[np.ndarray, "frames 2"],
-    roll: Float64[np.ndarray, "frames"],
-) -> Float64[np.ndarray, "frames 4 4"]:
-    """Look ahead along the course, turned by an angle towards a direction, then rolled."""
-    forward = unit(course.ahead_mm - position)
-    right = unit(course.side - (course.side * forward).sum(1, keepdims=True) * forward)
-    down = np.cross(forward, right)
-    angle = np.linalg.norm(turn, axis=1, keepdims=True)
-    across = (turn[:, :1] * right + turn[:, 1:] * down) / np.maximum(angle, 1e-12)
-    turned = np.cos(angle) * forward + np.sin(angle) * across
-    right = unit(right - (right * turned).sum(1, keepdims=True) * turned)
-    down = np.cross(turned, right)
-    c, s = np.cos(roll)[:, None], np.sin(roll)[:, None]
-    rotation = np.stack([c * right + s * down, -s * right + c * down, turned], axis=1)
-    poses = np.tile(np.eye(4), (len(position), 1, 1))
-    poses[:, :3, :3] = rotation
-    poses[:, :3, 3] = -np.einsum("fij,fj->fi", rotation, position)
-    return poses
