@@ -124,10 +124,7 @@ def _kind(value: Any) -> str:
 
 
 #: What a distribution may be once it was read.
-if TYPE_CHECKING:
-    Drawable = Interval | LogUniform | Normal | Choice[float]
-else:  # at run time a choice of numbers need not say so
-    Drawable = Interval | LogUniform | Normal | Choice
+Drawable = Interval | LogUniform | Normal | Choice[float]
 _Told = Annotated[
     Annotated[Interval, Tag("(ends)")]
     | Annotated[LogUniform, Tag("(log_uniform)")]

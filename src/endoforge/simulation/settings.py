@@ -61,7 +61,14 @@ class Simulation(Settings):
             missing.add("stereo")
         if not self.instruments.tools and self.instruments.channel is None:
             missing.add("keypoints")
+            if not self._tissue_moves():
+                missing.add("moving")
         return frozenset(missing)
+
+    def _tissue_moves(self) -> bool:
+        """Whether the anatomy moves by itself."""
+        motions = [getattr(getattr(self, "anatomy", None), n, None) for n in ("motility", "motion")]
+        return any(motion is not None for motion in motions)
 
     @model_validator(mode="after")
     def _can_be_labelled(self) -> "Simulation":

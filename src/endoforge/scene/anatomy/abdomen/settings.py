@@ -66,7 +66,7 @@ class LiverSettings(Settings):
         (0.0, 14.0), description="how far the edge is turned up, as by a retractor, degrees"
     )
     nodules_mm: Distribution = Field(
-        Choice(choice=(0.0, 0.6, 1.4), weights=(6.0, 1.0, 1.0)),
+        Choice[float](choice=(0.0, 0.6, 1.4), weights=(6.0, 1.0, 1.0)),
         description="height of the nodules of cirrhosis, mm; micronodular below 3 mm across",
     )
     fat: Distribution = Field(
@@ -99,11 +99,11 @@ class GallbladderSettings(Settings):
         (26.0, 40.0), description="largest width, mm; 3 to 5 cm distended (Gray's Anatomy)"
     )
     embedded: Distribution = Field(
-        (0.25, 0.55), description="share of its thickness within the liver; own choice"
+        (0.35, 0.65), description="share of its thickness within the liver; own choice"
     )
     pouch: Distribution = Field((0.5, 1.2), description="size of Hartmann's pouch; own choice")
     inflammation: Distribution = Field(
-        Choice(choice=(0.0, 0.35, 0.8), weights=(3.0, 2.0, 1.0)),
+        Choice[float](choice=(0.0, 0.35, 0.8), weights=(3.0, 2.0, 1.0)),
         description="0 thin and pale to 1 red and thick-walled, by relief and tint; own choice",
     )
     duct_length_mm: Distribution = Field(
@@ -171,7 +171,7 @@ class FatSettings(Settings):
     """Greater omentum and the fat around it."""
 
     amount: Distribution = Field(
-        (0.4, 1.4), description="thickness of the omentum, 1 about 12 mm; own choice"
+        (0.4, 1.4), description="thickness of the omentum, 1 about 9 mm; own choice"
     )
     reach: Distribution = Field(
         (0.3, 1.0), description="how much of the bowel the omentum covers; own choice"
@@ -198,7 +198,7 @@ class LigamentSettings(Settings):
     )
     fat: Distribution = Field((0.2, 1.0), description="fat along the free edge; own choice")
     aside_mm: Distribution = Field(
-        (-14.0, 4.0), description="to the right of the midline, mm; it lies left of the notch"
+        (-18.0, -2.0), description="to the right of the midline, mm; it lies left of the notch"
     )
 
     @model_validator(mode="after")
