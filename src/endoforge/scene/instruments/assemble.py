@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Int
 
 from endoforge.scene.instruments.records import (
     Instrument,
@@ -122,9 +123,7 @@ def _surface(solids: Sequence[Solid]) -> Surface:
     )
 
 
-def _stacked(
-    surfaces: Sequence[Surface], start: "np.ndarray[tuple[int], np.dtype[np.int64]]"
-) -> Surface:
+def _stacked(surfaces: Sequence[Surface], start: Int[np.ndarray, "parts_and_end"]) -> Surface:
     material = [s.face_material for s in surfaces if s.face_material is not None]
     return Surface(
         vertices_mm=np.concatenate([s.vertices_mm for s in surfaces]),

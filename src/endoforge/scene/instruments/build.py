@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 
 from endoforge.scene.instruments.channel_tools import forceps, snare
 from endoforge.scene.instruments.records import Instrument
-from endoforge.scene.instruments.settings import ChannelToolKind, ToolKind
 from endoforge.scene.instruments.suction import suction
 from endoforge.scene.instruments.tools import clipper, dissector, grasper, hook, scissors
 
@@ -22,9 +21,7 @@ _USUAL_MM = 5.0
 _CLIPPER_MM = 10.0
 
 
-def build_tool(
-    kind: ToolKind, diameter_mm: float | None = None, shaft: str = "usual"
-) -> Instrument:
+def build_tool(kind: str, diameter_mm: float | None = None, shaft: str = "usual") -> Instrument:
     """Build an instrument for a port.
 
     Args:
@@ -37,6 +34,6 @@ def build_tool(
     return _BUILDERS[kind](diameter_mm or usual, steel)
 
 
-def build_channel_tool(kind: ChannelToolKind) -> Instrument:
+def build_channel_tool(kind: str) -> Instrument:
     """Build a tool for an endoscope's working channel."""
     return forceps() if kind == "forceps" else snare()

@@ -50,7 +50,8 @@ def snare(diameter_mm: float = 2.4, loop_mm: float = 15.0) -> Instrument:
     r, length = diameter_mm / 2, 1.7 * loop_mm
     sheath = np.array([(-_LENGTH_MM + 9.0 * k, r) for k in range(10)] + [(-0.3, r), (0, r - 0.15)])
     share = np.linspace(0, np.pi, 37)
-    half = 0.5 * loop_mm * np.sin(share) ** 0.8 * (1 + 0.25 * np.cos(share - 2.2))
+    half = np.sin(share) ** 0.8 * (1 + 0.25 * np.cos(share - 2.2))  # widest beyond the middle
+    half = half * 0.5 * loop_mm / half.max()
     z = 1.0 + 0.5 * length * (1 - np.cos(share))
     right = np.stack([half + 0.16, 0 * z, z], axis=1)
     left = right[1:-1][::-1] * [-1, 1, 1]

@@ -19,6 +19,7 @@ _MOTION_LIMITS: dict[str, tuple[float, float]] = {
     "gap_mm": (0.0, 50.0),
     "wander_mm": (0.0, 40.0),
     "pull_mm": (0.0, 60.0),
+    "pull_reach_mm": (2.0, 100.0),
     "tremor_mm": (0.0, 2.0),
     "roll_deg": (-360.0, 360.0),
     "roll_swing_deg": (0.0, 180.0),
@@ -57,6 +58,9 @@ class ToolMotionSettings(Settings):
     )
     pull_mm: Distribution = Field(
         (5.0, 18.0), description="how far held tissue is drawn, mm; own choice"
+    )
+    pull_reach_mm: Distribution = Field(
+        (12.0, 25.0), description="distance over which tissue around the jaws follows, mm"
     )
     tremor_mm: Distribution = Field(
         (0.02, 0.15),
@@ -132,6 +136,9 @@ class InstrumentSettings(Settings):
     )
     channel: ChannelToolSettings | None = Field(
         None, description="a tool through the endoscope's working channel"
+    )
+    frames_per_s: float = Field(
+        25.0, ge=1, le=240, description="frames per second, which sets the pace of tools"
     )
     penetration_mm: float = Field(
         0.5, ge=0.05, le=5, description="how deep a tool may lie in tissue it does not hold, mm"

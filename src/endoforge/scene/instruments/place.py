@@ -1,0 +1,256 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Puts instruments into a scene: through ports, at their targets, clear of tissue, over time."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.ndimage import gaussian_filter1d
+
+from endoforge.distributions import Choice
+from endoforge.errors import SceneError
+from endoforge.scene.instruments.build import build_tool
+from endoforge.scene.instruments.channel import place_channel_tool
+from endoforge.scene.instruments.clearance import Clearing, cleared, feelers_of
+from endoforge.scene.instruments.kinematics import (
+    RemoteCentre,
+    keypoint_in_tool,
+    part_poses,
+    reach,
+    world_from_tool,
+)
+from endoforge.scene.instruments.motion import PlacedInstrument, place
+from endoforge.scene.instruments.plan import (
+    ToolPlan,
+    grip,
+    nearness,
+    opening_path,
+    roll_path,
+    sample_plan,
+    times,
+    tip_path,
+)
+from endoforge.scene.instruments.records import Instrument
+from endoforge.scene.instruments.settings import InstrumentSettings, ToolSettings
+from endoforge.scene.instruments.workspace import (
+    Held,
+    LocalTissue,
+    Workspace,
+    local_tissue,
+    place_named,
+    tissue_under,
+)
+from endoforge.scene.paths.targets import Target
+from endoforge.scene.pulls import Pull
+from endoforge.scene.records import Landmark
+
+_MARGIN_MM = 25.0
+_PORT_MM = 25.0
+_HELD_MM = 2.5
+_SMOOTH_FRAMES = 2.0
+
+
+def place_instruments(
+    settings: InstrumentSettings,
+    rng: np.random.Generator,
+    work: Workspace,
+    camera_from_world: Float64[np.ndarray, "frames 4 4"] | None = None,
+) -> tuple[PlacedInstrument, ...]:
+    """Draw and place all instruments of a sequence.
+
+    Args:
+        settings: Which instruments, and how they move.
+        rng: Random numbers of this sequence's instruments; each tool gets a stream of its own.
+        work: Anatomy, targets and ports.
+        camera_from_world: The endoscope's pose for frames -1 to one past the last; a tool in its
+            working channel needs it.
+
+    Raises:
+        SceneError: A target or a port does not exist, or a tool cannot reach its target.
+    """
+    streams = rng.spawn(len(settings.tools) + 1)
+    first = work.next_instance
+    placed = [
+        place_tool(settings, tool, own, work, first + number)
+        for number, (tool, own) in enumerate(zip(settings.tools, streams[:-1], strict=True))
+    ]
+    if settings.channel is not None:
+        if camera_from_world is None:
+            raise SceneError("a tool in the working channel needs the endoscope's poses, got none")
+        number = first + len(placed)
+        placed.append(place_channel_tool(settings, streams[-1], work, camera_from_world, number))
+    return tuple(placed)
+
+
+def place_tool(
+    settings: InstrumentSettings,
+    tool: ToolSettings,
+    rng: np.random.Generator,
+    work: Workspace,
+    instance: int,
+) -> PlacedInstrument:
+    """Draw one instrument's motion and place it through its port.
+
+    Raises:
+        SceneError: Its target or port does not exist, or is out of reach.
+    """
+    kind = tool.kind.pick(rng) if isinstance(tool.kind, Choice) else tool.kind
+    shaft = tool.shaft.pick(rng) if isinstance(tool.shaft, Choice) else tool.shaft
+    plan = sample_plan(tool.motion, rng, work.frames / settings.frames_per_s)
+    course = Course(
+        build_tool(kind, tool.diameter_mm, shaft),
+        place_named(work.ports, tool.port, "port"),
+        place_named(work.targets, tool.target, "target"),
+        plan,
+        settings.penetration_mm,
+    )
+    return follow(course, work, instance)
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """One instrument, its port, its target and what it is about to do."""
+
+    instrument: Instrument
+    port: Target
+    target: Target
+    plan: ToolPlan
+    allowed_mm: float
+
+
+def follow(course: Course, work: Workspace, instance: int) -> PlacedInstrument:
+    """Place an instrument that follows a plan, giving way to tissue; nothing is random here.
+
+    Raises:
+        SceneError: The target is out of reach.
+    """
+    time = times(work.frames)
+    tip = tip_path(course.plan, time, course.target)
+    box = np.concatenate([tip, tip + 0.5 * (course.port.point_mm - tip)])
+    tissue = local_tissue(work, box.min(axis=0) - _MARGIN_MM, box.max(axis=0) + _MARGIN_MM)
+    held = tissue_under(tissue, course.target, work.frames)
+    near = nearness(course.plan, time)[:, None]
+    tip = tip + held.point_mm - course.target.point_mm + near * (held.path_mm - held.point_mm)
+    joints = _joints(course, time)
+    poses, depth, centres = _clear_path(course, tissue, tip, joints, time)
+    placed = place(course.instrument, instance, work.labels, poses)
+    centre = {
+        name: np.array([getattr(c, name) for c in centres])
+        for name in ("yaw_rad", "pitch_rad", "roll_rad", "insertion_mm")
+    }
+    return replace(
+        placed,
+        joints={**centre, **joints},
+        landmarks=(*placed.landmarks, _entry(course, instance, poses)),
+        pulls=_pulls(course, held, poses, time),
+        facts=_facts(course),
+        penetration_mm=max(depth, 0.0),
+    )
+
+
+def _joints(
+    course: Course, time: Float64[np.ndarray, "frames"]
+) -> dict[str, Float64[np.ndarray, "frames"]]:
+    """The instrument's own joints over time."""
+    share = opening_path(course.plan, time)
+    return {
+        name: low + share * (high - low)
+        for name, (low, high) in ((n, j.limits) for n, j in course.instrument.joints.items())
+    }
+
+
+def _clear_path(
+    course: Course,
+    tissue: LocalTissue,
+    tip: Float64[np.ndarray, "frames 3"],
+    joints: dict[str, Float64[np.ndarray, "frames"]],
+    time: Float64[np.ndarray, "frames"],
+) -> tuple[Float64[np.ndarray, "frames parts 4 4"], float, list[RemoteCentre]]:
+    """Give way to tissue frame by frame, even that out over time, and mend what is left.
+
+    Returns:
+        Poses of the parts, the greatest depth, and the joints of the remote centre.
+    """
+    feelers, closed = feelers_of(course.instrument), grip(course.plan, time)
+    roll = roll_path(course.plan, time)
+    ways = [
+        _Frame(course, tip[k], float(roll[k]), {n: float(v[k]) for n, v in joints.items()})
+        for k in range(len(time))
+    ]
+    still = tissue.at(0) if tissue.still else None
+    shift, depth = np.zeros((len(time), 3)), np.zeros(len(time))
+    for _ in range(2):
+        for k, way in enumerate(ways):
+            counted = ~feelers.holding if closed[k] > 0 else np.ones(len(feelers.part), dtype=bool)
+            clearing = Clearing(feelers, counted, course.port.point_mm, _PORT_MM, course.allowed_mm)
+            now = still if tissue.still else tissue.at(k)
+            shift[k], depth[k] = cleared(way.poses, now, clearing, tip[k], shift[k])
+        last, shift = shift, gaussian_filter1d(shift, _SMOOTH_FRAMES, axis=0, mode="nearest")
+    poses = np.stack([way.poses(last[k]) for k, way in enumerate(ways)])
+    return poses, float(depth.max()), [way.centre(last[k]) for k, way in enumerate(ways)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """One frame of a course: how a displacement of the tip moves the parts."""
+
+    course: Course
+    tip_mm: Float64[np.ndarray, "3"]
+    roll_rad: float
+    joints: dict[str, float]
+
+    def centre(self, shift_mm: Float64[np.ndarray, "3"]) -> RemoteCentre:
+        tool, port = self.course.instrument, self.course.port
+        offset = keypoint_in_tool(tool, "tip", self.joints)
+        centre = reach(port, self.tip_mm + shift_mm, offset, self.roll_rad)
+        if centre.insertion_mm > tool.length_mm:
+            raise SceneError(
+                f"the {tool.name}'s shaft is {tool.length_mm:.0f} mm long but would have to reach "
+                f"{centre.insertion_mm:.0f} mm from the port {port.name!r} to the target "
+                f"{self.course.target.name!r}; choose a nearer port"
+            )
+        return centre
+
+    def poses(self, shift_mm: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "parts 4 4"]:
+        pose = world_from_tool(self.course.port, self.centre(shift_mm))
+        return np.asarray(pose @ part_poses(self.course.instrument, self.joints))
+
+
+def _entry(
+    course: Course, instance: int, poses: Float64[np.ndarray, "frames parts 4 4"]
+) -> Landmark:
+    """Where the shaft passes the port."""
+    entry = poses[:, 0].copy()
+    entry[:, :3, 3] = course.port.point_mm
+    return Landmark(f"{course.instrument.name}-{instance}/entry", instance, entry)
+
+
+def _pulls(
+    course: Course,
+    held: Held,
+    poses: Float64[np.ndarray, "frames parts 4 4"],
+    time: Float64[np.ndarray, "frames"],
+) -> tuple[Pull, ...]:
+    """Tissue rises between the closing jaws, then stays with them."""
+    closed = grip(course.plan, time)[:, None]
+    if not closed.any() or course.instrument.grip_mm == 0:
+        return ()
+    tip = course.instrument.keypoints["tip"]
+    depth = min(course.instrument.grip_mm, _HELD_MM)
+    inside = tip.point_mm - np.array([0.0, 0.0, depth])
+    grasped = poses[:, tip.part, :3, :3] @ inside + poses[:, tip.part, :3, 3]
+    drawn = closed * (grasped - held.path_mm)
+    return (Pull(held.instance, held.point_mm, drawn, course.plan.pull_reach_mm),)
+
+
+def _facts(course: Course) -> dict[str, Any]:
+    return {
+        "kind": course.instrument.name,
+        "behaviour": course.plan.behaviour,
+        "diameter_mm": course.instrument.diameter_mm,
+        "port": course.port.name,
+        "port_mm": course.port.point_mm.tolist(),
+        "target": course.target.name,
+        "parts": [part.name for part in course.instrument.parts],
+    }

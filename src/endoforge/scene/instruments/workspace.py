@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What instruments work on: places by name, and the tissue around them at every frame."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int
+
+from endoforge.errors import SceneError
+from endoforge.scene.instruments.contact import Touchable, nearest, touchable
+from endoforge.scene.paths.targets import Target
+from endoforge.scene.records import Motion, Surface
+
+
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """The scene without instruments.
+
+    Attributes:
+        surface: Organs and walls at rest, facing the free side.
+        targets: Places to work on.
+        ports: Where shafts enter; their normals point into the body.
+        frames: Length of the sequence.
+        labels: The scene's class names.
+        motion: How the surface moves without instruments; None if it stands still.
+    """
+
+    surface: Surface
+    targets: Sequence[Target]
+    ports: Sequence[Target]
+    frames: int
+    labels: Mapping[int, str]
+    motion: Motion | None = None
+
+    @property
+    def next_instance(self) -> int:
+        """The first object number that is free."""
+        return int(self.surface.face_instance.max(initial=0)) + 1
+
+
+def place_named(places: Sequence[Target], name: str, what: str) -> Target:
+    """The place of that name; ``"right"`` finds ``"port-right"`` too.
+
+    Raises:
+        SceneError: There is none; lists those that exist.
+    """
+    for place in places:
+        if place.name in (name, f"port-{name}"):
+            return place
+    known = ", ".join(place.name for place in places) or "none"
+    raise SceneError(f"the anatomy has no {what} {name!r}; it has {known}")
+
+
+@dataclass(frozen=True, eq=False)
+class LocalTissue:
+    """Tissue in a box, at every frame.
+
+    Attributes:
+        surface: The triangles in the box with their vertices at rest.
+        vertices_mm: Those vertices for frames -1 to one past the last, or once if they stand still.
+    """
+
+    surface: Surface
+    vertices_mm: Float64[np.ndarray, "frames vertices 3"]
+
+    def at(self, row: int) -> Touchable | None:
+        """The tissue of one row of frames, ready for questions."""
+        if not len(self.surface.faces):
+            return None
+        return touchable(self.surface, self.vertices_mm[min(row, len(self.vertices_mm) - 1)])
+
+    @property
+    def still(self) -> bool:
+        """Whether all frames are alike."""
+        return len(self.vertices_mm) == 1
+
+
+def local_tissue(
+    work: Workspace, low_mm: Float[np.ndarray, "3"], high_mm: Float[np.ndarray, "3"]
+) -> LocalTissue:
+    """Cut out the tissue that touches a box.
+
+    Args:
+        work: The whole scene.
+        low_mm: Lower corner, world mm.
+        high_mm: Upper corner, world mm.
+    """
+    corners = work.surface.vertices_mm[work.surface.faces]
+    inside = (corners.max(axis=1) >= low_mm) & (corners.min(axis=1) <= high_mm)
+    kept = inside.all(axis=1)
+    used, faces = np.unique(work.surface.faces[kept], return_inverse=True)
+    surface = _part_of(work.surface, kept, used, faces.reshape(-1, 3))
+    if work.motion is None or not work.motion.moving[used].any():
+        vertices = surface.vertices_mm[None].astype(np.float64)
+    else:
+        rows = range(-1, work.frames + 1)
+        vertices = np.stack([work.motion.vertices_at(k)[used] for k in rows]).astype(np.float64)
+    return LocalTissue(surface, vertices)
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """A place of tissue that an instrument works on.
+
+    Attributes:
+        point_mm: The nearest point of the surface at rest, world mm.
+        instance: Object that it belongs to.
+        path_mm: Where that tissue is without instruments, frames -1 to one past the last.
+    """
+
+    point_mm: Float64[np.ndarray, "3"]
+    instance: int
+    path_mm: Float64[np.ndarray, "frames 3"]
+
+
+def tissue_under(tissue: LocalTissue, target: Target, frames: int) -> Held:
+    """Find the tissue at a target and follow it.
+
+    Raises:
+        SceneError: There is no tissue around the target.
+    """
+    ready = touchable(tissue.surface) if len(tissue.surface.faces) else None
+    if ready is None:
+        raise SceneError(
+            f"there is no tissue near the target {target.name!r} at "
+            f"{np.round(target.point_mm, 1).tolist()} mm; put the target on an organ"
+        )
+    found = nearest(ready, target.point_mm[None])
+    tied = _vertex_near(tissue.surface, found.point_mm[0])
+    path = tissue.vertices_mm[:, tied] - tissue.surface.vertices_mm[tied] + found.point_mm[0]
+    path = np.broadcast_to(path, (frames + 2, 3)) if tissue.still else path
+    return Held(found.point_mm[0], int(ready.instance[found.face[0]]), np.array(path))
+
+
+def _vertex_near(surface: Surface, point_mm: Float64[np.ndarray, "3"]) -> int:
+    return int(np.linalg.norm(surface.vertices_mm - point_mm, axis=1).argmin())
+
+
+def _part_of(
+    surface: Surface,
+    kept: Bool[np.ndarray, "all_faces"],
+    used: Int[np.ndarray, "vertices"],
+    faces: Int[np.ndarray, "faces 3"],
+) -> Surface:
+    return Surface(
+        vertices_mm=surface.vertices_mm[used],
+        faces=faces.astype(np.int32),
+        normals=surface.normals[used],
+        tint=surface.tint[used],
+        face_label=surface.face_label[kept],
+        face_instance=surface.face_instance[kept],
+    )
