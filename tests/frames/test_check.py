@@ -7,25 +7,32 @@ Faults in the labels are planted with matching hashes, so that only the labels c
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from endoforge.errors import DataError
-from endoforge.frames import shards
-from endoforge.frames.check import CheckReport, check_dataset
+from endoforge.frames.check import check_dataset
 from endoforge.frames.frame import Frame
-from endoforge.frames.journal import JOURNAL, read_journal
 from endoforge.frames.manifest import MANIFEST, settings_sha256
 from endoforge.frames.planes import encode_depth
 from endoforge.frames.png import decode_png, encode_png
-from endoforge.frames.shards import ShardReader, read_shard, shard_name, write_shard
-from endoforge.frames.storage import sha256_of
+from endoforge.frames.shards import read_shard, shard_name, write_shard
 from endoforge.geometry.cameras import FisheyeCamera, PinholeCamera
 from endoforge.geometry.depth import distance_from_depth
 from frames.analytic import analytic_camera, write_analytic_dataset
+from frames.planting import (
+    change_journal,
+    change_manifest,
+    edit,
+    kinds,
+    relist,
+    replace_file,
+    rewrite,
+    swap_labels,
+)
 
 
 @pytest.fixture(scope="module")
@@ -36,10 +43,6 @@ def clean(tmp_path_factory) -> Path:
 @pytest.fixture
 def folder(clean, tmp_path) -> Path:
     return shutil.copytree(clean, tmp_path / "set")
-
-
-def kinds(report: CheckReport) -> set[str]:
-    return {problem.kind for problem in report.problems}
 
 
 # ---- no false alarms -----------------------------------------------------------------------------
@@ -91,16 +94,6 @@ def flip(path: Path, at: int = 3000) -> None:
     content = bytearray(path.read_bytes())
     content[at] ^= 4
     path.write_bytes(content)
-
-
-def change_manifest(folder: Path, **changes) -> None:
-    values = json.loads((folder / MANIFEST).read_text()) | changes
-    (folder / MANIFEST).write_text(json.dumps(values))
-
-
-def change_journal(folder: Path, change: Callable[[list[str]], list[str]]) -> None:
-    lines = (folder / JOURNAL).read_text().splitlines()
-    (folder / JOURNAL).write_text("".join(line + "\n" for line in change(lines)))
 
 
 def other_hash(lines: list[str]) -> list[str]:
@@ -157,15 +150,6 @@ def swap_shards(folder: Path) -> None:
     relist(folder)
 
 
-def relist(folder: Path) -> None:
-    lines = []
-    for record in read_journal(folder):
-        path = folder / record.shard
-        new = replace(record, bytes=path.stat().st_size, sha256=sha256_of(path))
-        lines.append(json.dumps(asdict(new)))
-    change_journal(folder, lambda _: lines)
-
-
 @pytest.mark.parametrize("name", FILE_FAULTS)
 def test_a_fault_in_files_and_lists_is_found(folder, name):
     kind, plant = FILE_FAULTS[name]
@@ -181,51 +165,6 @@ def test_no_data_set_at_all_is_an_error(tmp_path):
 
 
 # ---- faults in the labels ------------------------------------------------------------------------
-
-
-def rewrite(
-    folder: Path,
-    change: Callable[[Frame], Frame],
-    every: bool = False,
-    depth_scale_mm: float = 0.005,
-) -> None:
-    """Change the middle frame of sequence 1 (or all frames), with hashes that agree."""
-    for record in read_journal(folder):
-        path = folder / record.shard
-        frames = [
-            change(f) if every or (f.sequence, f.index) == (1, 1) else f for f in read_shard(path)
-        ]
-        write_shard(path, frames, depth_scale_mm)
-    relist(folder)
-
-
-def swap_labels(folder: Path, *fields: str) -> None:
-    """Give two frames of a sequence each other's labels."""
-    path = folder / shard_name(1)
-    a, b, c = read_shard(path)
-    first = replace(a, **{name: getattr(c, name) for name in fields})
-    last = replace(c, **{name: getattr(a, name) for name in fields})
-    write_shard(path, [first, b, last])
-    relist(folder)
-
-
-def replace_file(folder: Path, name: str, change: Callable[[bytes], bytes]) -> None:
-    """Change one file of the middle frame of sequence 1, with hashes that agree."""
-    path = folder / shard_name(1)
-    parts = []
-    with ShardReader(path) as shard:
-        for position in range(len(shard)):
-            for member, data in shard.members(position).items():
-                data = change(data) if (position, member) == (1, name) else data
-                full = f"{position:06d}.{member}"
-                parts += [shards._header(full, len(data)), data, bytes(-len(data) % 512)]
-    path.write_bytes(b"".join(parts) + bytes(1024))
-    relist(folder)
-
-
-def edit(**changes) -> Callable[[Frame], Frame]:
-    """Change arrays of a frame, each by a function of the array and the frame."""
-    return lambda f: replace(f, **{k: v(getattr(f, k).copy(), f) for k, v in changes.items()})
 
 
 def as_distance(depth, frame):

@@ -11,13 +11,16 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from endoforge.frames.frame import Frame
-from endoforge.frames.sampling import inside
+from endoforge.frames.sampling import depth_at, inside
 from endoforge.geometry.cameras import Camera, pixel_centres
 from endoforge.geometry.depth import points_from_depth
 from endoforge.geometry.poses import transform_points
 
 #: Largest disagreement of a stored displacement with depth, pose and lens, px (99.9 % of pixels).
 FLOW_TOLERANCE_PX = 0.05
+
+#: Largest median disagreement with the other picture's depth, as a share of depth.
+DEPTH_TOLERANCE = 0.01
 
 #: Share of pixels that may break a rule at edges, where rounding decides.
 EDGES = 0.005
@@ -50,6 +53,11 @@ class Displacement:
     there_from_camera: Float[np.ndarray, "4 4"]
     camera: Camera
     still: Bool[np.ndarray, "height width"]
+
+    @property
+    def occlusion_kind(self) -> str:
+        """What a fault of `occluded` is called."""
+        return "occlusion" if self.kind == "flow" else f"{self.kind}-occlusion"
 
 
 def still_pixels(frame: Frame) -> Bool[np.ndarray, "height width"]:
@@ -93,9 +101,41 @@ def displacement_faults(frame: Frame, way: Displacement, depth_step_mm: float) -
     landing = landing_of(frame, way.stored_px)
     lost = frame.valid & ~way.occluded & ~inside(landing, way.camera, FLOW_TOLERANCE_PX)
     if lost.mean() > EDGES:
-        name = "occlusion" if way.kind == "flow" else f"{way.kind}-occlusion"
         share = 100 * float(lost.mean())
-        yield Fault(name, f"{share:.1f} % of the pixels leave the field but are visible")
+        yield Fault(
+            way.occlusion_kind, f"{share:.1f} % of the pixels leave the field but are visible"
+        )
+
+
+def depth_faults(
+    frame: Frame, way: Displacement, depth_mm: Float[np.ndarray, "rows columns"], kind: str
+) -> Iterator[Fault]:
+    """Yield where the other picture's depth contradicts this one's, or the occlusion.
+
+    Args:
+        frame: Whose points are looked for in the other picture.
+        way: Where to.
+        depth_mm: z of the other picture's pixels in its own camera frame, mm.
+        kind: What a fault of depth is called.
+    """
+    moved = points_there(frame, way)
+    there = depth_at(depth_mm, way.camera.project(moved))
+    both = way.still & np.isfinite(there) & np.isfinite(moved[..., 2])
+    if not both.any():
+        return
+    apart = np.abs(there - moved[..., 2]) / np.maximum(moved[..., 2], 1e-3)
+    visible = both & ~way.occluded
+    if visible.any() and (middle := float(np.median(apart[visible]))) > DEPTH_TOLERANCE:
+        yield Fault(
+            kind, f"visible points are {100 * middle:.1f} % off the other picture's (median)"
+        )
+    agree = both & (apart < DEPTH_TOLERANCE / 2)
+    hidden = float(way.occluded[agree].mean()) if agree.any() else 0.0
+    if hidden > 0.25:
+        yield Fault(
+            way.occlusion_kind,
+            f"{100 * hidden:.0f} % of the points that the other picture sees are occluded",
+        )
 
 
 def landing_of(

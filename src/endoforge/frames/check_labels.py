@@ -13,13 +13,12 @@ from jaxtyping import Float
 from endoforge.frames.check_flow import (
     Displacement,
     Fault,
+    depth_faults,
     displacement_faults,
-    points_there,
     still_pixels,
 )
 from endoforge.frames.frame import Frame
 from endoforge.frames.manifest import DatasetManifest
-from endoforge.frames.sampling import depth_at
 from endoforge.geometry.cameras import camera_from_dict
 from endoforge.geometry.depth import normals_from_depth
 from endoforge.geometry.poses import relative_pose
@@ -27,9 +26,6 @@ from endoforge.geometry.poses import relative_pose
 #: Largest median angle between stored normals and those of the depth image, degrees, beyond what
 #: the image's own resolution explains.
 NORMAL_TOLERANCE_DEG = 2.0
-
-#: Largest median disagreement with the next frame's depth, as a share of depth.
-DEPTH_TOLERANCE = 0.01
 
 
 def frame_faults(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
@@ -56,24 +52,7 @@ def pair_faults(frame: Frame, following: Frame) -> Iterator[Fault]:
         yield Fault("pose", f"its next pose is not the pose of the next frame ({drift:.3g} off)")
     if frame.camera != following.camera:
         return
-    moved = points_there(frame, _to_next(frame))
-    there = depth_at(following.depth_mm, frame.camera.project(moved))
-    both = still_pixels(frame) & np.isfinite(there) & np.isfinite(moved[..., 2])
-    if not both.any():
-        return
-    apart = np.abs(there - moved[..., 2]) / np.maximum(moved[..., 2], 1e-3)
-    visible = both & ~frame.occluded
-    if visible.any() and (middle := float(np.median(apart[visible]))) > DEPTH_TOLERANCE:
-        yield Fault(
-            "depth-next",
-            f"visible points are {100 * middle:.1f} % off the next frame's depth (median)",
-        )
-    agree = both & (apart < DEPTH_TOLERANCE / 2)
-    hidden = float(frame.occluded[agree].mean()) if agree.any() else 0.0
-    if hidden > 0.25:
-        yield Fault(
-            "occlusion", f"{100 * hidden:.0f} % of the points that the next frame sees are occluded"
-        )
+    yield from depth_faults(frame, _to_next(frame), following.depth_mm, "depth-next")
 
 
 # ---- one frame ----------------------------------------------------------------------------------

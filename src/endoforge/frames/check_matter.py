@@ -15,6 +15,7 @@ from endoforge.frames.check_flow import (
     FLOW_TOLERANCE_PX,
     Displacement,
     Fault,
+    depth_faults,
     displacement_faults,
     landing_of,
     still_pixels,
@@ -36,7 +37,7 @@ _RETURN_PX, _RETURN_SHARE = 0.25, 0.05
 _STRAYS = 0.02
 
 #: Two pictures of the same thing correlate at least like this.
-_ALIKE = 0.3
+_ALIKE = 0.6
 
 #: Rank correlation of albedo * shading with the clean picture.
 _RANKED = 0.6
@@ -69,6 +70,7 @@ def matter_pair_faults(frame: Frame, following: Frame, depth_step_mm: float) -> 
         "back-flow", back, hidden, to_previous, frame.camera, still_pixels(following)
     )
     yield from displacement_faults(following, way, depth_step_mm)
+    yield from depth_faults(following, way, frame.depth_mm, "depth-previous")
     yield from _carried_faults(following, frame, back, hidden, "previous")
     yield from _return_faults(frame, following)
 
@@ -126,7 +128,7 @@ def _radiance_faults(frame: Frame) -> Iterator[Fault]:
         seen &= ~frame.specular
     a, b = light[seen][:: max(seen.sum() // 4000, 1)], picture.mean(axis=-1)[seen]
     b = b[:: max(seen.sum() // 4000, 1)]
-    if len(a) < 200 or np.quantile(b, 0.95) - np.quantile(b, 0.05) < 40:
+    if len(a) < 200 or np.quantile(b, 0.95) - np.quantile(b, 0.05) < 15:
         return
     ranks = float(np.corrcoef(np.argsort(np.argsort(a)), np.argsort(np.argsort(b)))[0, 1])
     if ranks < _RANKED:

@@ -13,17 +13,13 @@ import numpy as np
 from endoforge.frames.check_flow import (
     Displacement,
     Fault,
+    depth_faults,
     displacement_faults,
     landing_of,
-    points_there,
 )
 from endoforge.frames.check_matter import alike
 from endoforge.frames.frame import Frame, RightView
-from endoforge.frames.sampling import depth_at
 from endoforge.geometry.poses import pose_error, relative_pose
-
-#: Largest median disagreement of the right eye's depth with the left one's, as a share of depth.
-DEPTH_TOLERANCE = 0.01
 
 #: Eyes of a scope are closer than this, mm, and nearly parallel, rad.
 _FARTHEST_MM, _LARGEST_TURN_RAD = 100.0, 0.8
@@ -48,7 +44,7 @@ def right_faults(frame: Frame, depth_step_mm: float) -> Iterator[Fault]:
         )
     way = _to_right(frame, right)
     yield from displacement_faults(frame, way, depth_step_mm)
-    yield from _depth_faults(frame, right, way)
+    yield from depth_faults(frame, way, right.depth_mm, "right-depth")
     yield from _picture_faults(frame, right)
 
 
@@ -61,25 +57,6 @@ def _to_right(frame: Frame, right: RightView) -> Displacement:
         right.camera,
         frame.valid,
     )
-
-
-def _depth_faults(frame: Frame, right: RightView, way: Displacement) -> Iterator[Fault]:
-    moved = points_there(frame, way)
-    there = depth_at(right.depth_mm, right.camera.project(moved))
-    both = frame.valid & np.isfinite(there) & np.isfinite(moved[..., 2])
-    if not both.any():
-        return
-    apart = np.abs(there - moved[..., 2]) / np.maximum(moved[..., 2], 1e-3)
-    visible = both & ~right.occluded
-    if visible.any() and (middle := float(np.median(apart[visible]))) > DEPTH_TOLERANCE:
-        yield Fault("right-depth", f"it is {100 * middle:.1f} % off the left eye's depth (median)")
-    agree = both & (apart < DEPTH_TOLERANCE / 2)
-    hidden = float(right.occluded[agree].mean()) if agree.any() else 0.0
-    if hidden > 0.25:
-        yield Fault(
-            "disparity-occlusion",
-            f"{100 * hidden:.0f} % of the points that the right eye sees are occluded",
-        )
 
 
 def _picture_faults(frame: Frame, right: RightView) -> Iterator[Fault]:
