@@ -33,6 +33,7 @@ class World:
         normals: Vertex normals at that instant.
         later: The instant of the next frame.
         earlier: The instant of the previous frame; None when nothing asks for it.
+        colours: Mean albedo of each face, four floats each; None when nothing asks for it.
     """
 
     mesh: MeshBuffers
@@ -41,6 +42,7 @@ class World:
     normals: Any
     later: Moment
     earlier: Moment | None
+    colours: Any = None
 
 
 @dataclass(frozen=True, eq=False)

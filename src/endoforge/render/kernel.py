@@ -13,6 +13,7 @@ import mitsuba
 import numpy as np
 
 from endoforge.render import constants as fixed
+from endoforge.render.bounces import incoming
 from endoforge.render.buffers import LensBuffers
 from endoforge.render.destinations import follow
 from endoforge.render.hits import Hit, World, closest
@@ -51,6 +52,12 @@ def run(
         "meaning": [dr.select(hit.found | lens.field, hit.meaning, 255)],
     }
     channels |= wanted(hit, light, numbers)
+    if layout.bounces:
+        channels |= {
+            "incoming": incoming(world, hit, numbers),
+            "guide_place": hit.place - origin,
+            "guide_normal": hit.normal,
+        }
     flags = flags_of(world, hit, light)
     for name in layout.models:
         picture, flag = _FLOWS[name]

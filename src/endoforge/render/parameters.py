@@ -29,6 +29,7 @@ class Layout:
         models: Lens model of each destination: `next`, `previous` and `right`, as far as wanted.
         planes: Which pictures the kernel gives beside radiance, depth and meaning.
         placed: Patterns lie in rest frames that differ from the world.
+        bounces: Light comes from other walls too, instead of its imitation.
     """
 
     places: Mapping[str, tuple[int, int]]
@@ -36,6 +37,7 @@ class Layout:
     models: Mapping[str, str]
     planes: frozenset[str]
     placed: bool
+    bounces: bool = False
 
 
 def pack(values: Mapping[str, Numbers]) -> Float32[np.ndarray, "numbers"]:

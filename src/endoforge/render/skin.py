@@ -37,7 +37,8 @@ def shade(world: World, hit: Hit, numbers: Numbers) -> Light:
     skin = read_pattern(world, hit, material, numbers)
     coat = coat_of(hit, skin, material)
     diffuse, film, around = from_lamps(world, hit, skin, coat, material, numbers)
-    diffuse += material.interreflection * coat.albedo * around
+    if not numbers.layout.bounces:
+        diffuse += material.interreflection * coat.albedo * around
     nothing = mi.Color3f(0)
     return Light(
         albedo=dr.select(hit.found, coat.albedo, nothing),

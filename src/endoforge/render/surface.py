@@ -11,10 +11,11 @@ from endoforge.errors import SceneError, SettingsError, ShapeError
 from endoforge.frames.frame import Frame
 from endoforge.geometry.cameras import Camera
 from endoforge.render import parameters
-from endoforge.render.assemble import assemble, with_right
+from endoforge.render.assemble import Rows, assemble, with_right
 from endoforge.render.engine import Device, start
 from endoforge.render.parameters import Layout
 from endoforge.render.partition import partition
+from endoforge.render.transport import Transport, path_numbers
 from endoforge.render.view import OPTIONAL_LABELS, Rendering, RightEye
 from endoforge.render.view import View as View  # users take both from here
 from endoforge.scene.records import Scene
@@ -65,32 +66,49 @@ class SurfaceRenderer:
         self._moments = moments.Moments(scene, self._parts, self._centre)
         self._materials = materials.upload_materials(scene.tissues)
         self._lens = buffers.upload_lens(camera)
+        self._face_colours: Any = None
         if not self._parts.moves:
             self.labels -= {"moving"}
 
-    def render(self, view: View) -> Frame:
-        """Render one labelled frame."""
-        return self.render_linear(view).frame
+    def render(self, view: View, transport: Transport | None = None) -> Frame:
+        """Render one labelled frame; see `render_linear`."""
+        return self.render_linear(view, transport).frame
 
-    def render_linear(self, view: View) -> Rendering:
+    def render_linear(self, view: View, transport: Transport | None = None) -> Rendering:
         """Render one labelled frame and keep its scene-linear radiance.
+
+        Args:
+            view: All that changes from frame to frame.
+            transport: Light over several walls, and the blur of lens and shutter; None for direct
+                light with an imitation of inter-reflection, sharp everywhere.
 
         Raises:
             ShapeError: The view has no light, or more than four, or lacks a pose that a label
                 needs.
         """
         check_view(view, self.labels)
-        world = self._world(view)
-        rows = self._run(world, self._lens, self._values(view), self._destinations(view))
+        transport = transport or Transport()
+        world = self._world(view, transport)
+        values = {**self._values(view), **path_numbers(transport, view, 0)}
+        rows = self._run(world, self._lens, values, self._destinations(view))
+        rows = self._finished(rows, self.camera, transport)
         rendering = assemble(view, self.camera, rows, self.labels)
         if view.right is None or "right" not in self.labels:
             return rendering
-        right_rows = self._run(
-            world, _lens_of(view.right.camera), self._right_values(view, view.right), {}
-        )
+        values = {**self._right_values(view, view.right), **path_numbers(transport, view, 1)}
+        right_rows = self._run(world, _lens_of(view.right.camera), values, {})
+        right_rows = self._finished(right_rows, view.right.camera, transport)
         return with_right(rendering, view, view.right, rows, right_rows)
 
-    def _world(self, view: View) -> "World":
+    def _finished(self, rows: Rows, camera: Camera, transport: Transport) -> Rows:
+        """Add the light that came over other walls."""
+        if transport.bounces == 0:
+            return rows
+        from endoforge.render.indirect import with_incoming
+
+        return with_incoming(rows, camera, transport.denoise)
+
+    def _world(self, view: View, transport: Transport) -> "World":
         from endoforge.render.hits import World
 
         back = self.labels & {"back_flow_px", "back_occluded"}
@@ -100,7 +118,16 @@ class SurfaceRenderer:
         earlier = self._moments.at(view.index - 1, beside) if back else None
         now, later = (self._moments.at(view.index + k, beside) for k in (0, 1))
         normals = self._moments.normals(view.index)
-        return World(self._mesh, self._materials, now, normals, later, earlier)
+        colours = self._colours() if transport.bounces > 0 else None
+        return World(self._mesh, self._materials, now, normals, later, earlier, colours)
+
+    def _colours(self) -> Any:
+        """Mean albedo of the faces, put on the device when it is first asked for."""
+        if self._face_colours is None:
+            from endoforge.render.bounces import upload_colours
+
+            self._face_colours = upload_colours(self.scene, self._parts)
+        return self._face_colours
 
     def _destinations(self, view: View) -> dict[str, Camera]:
         """The eyes that the flows lead to."""
@@ -147,12 +174,14 @@ class SurfaceRenderer:
         from endoforge.render import kernel
 
         surface = self.scene.surface
+        planes = (self.labels & _PLANES) | {"normal_camera"} if destinations else frozenset()
         layout = Layout(
             places=parameters.places_of(values),
             lights=sum(name.endswith("_mu") for name in values),
             models={name: camera.model for name, camera in destinations.items()},
-            planes=(self.labels & _PLANES) | {"normal_camera"} if destinations else frozenset(),
+            planes=planes | ({"albedo", "film"} if "bounces" in values else frozenset()),
             placed=surface.texture_mm is not None or self._parts.moves,
+            bounces="bounces" in values,
         )
         return kernel.run(world, lens, parameters.pack(values), layout)
 
