@@ -21,7 +21,13 @@ TEXTURED = Tissue(relief=0.15, roughness=0.1, mottling=0.3, texture_seed=3, tile
 SHINING = replace(TEXTURED, f0=0.4, roughness=0.3)
 PALE = Tissue(albedo=(0.8, 0.7, 0.4), relief=0.02, roughness=0.2, texture_seed=1, tile_mm=30.0)
 DARK = Tissue(
-    albedo=(0.2, 0.05, 0.03), softness=(0.1, 0.1, 0.1), f0=0.5, roughness=0.4, texture_seed=3
+    albedo=(0.2, 0.05, 0.03),
+    softness=(0.1, 0.1, 0.1),
+    f0=0.5,
+    roughness=0.4,
+    pattern="brushed",
+    film_variation=0.7,
+    film_colour=(1.0, 0.7, 0.3),
 )
 
 LOOKS = ["kannala-brandt", "brown-conrady", "off-centre", "omnidirectional", "round"]

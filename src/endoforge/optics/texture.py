@@ -1,28 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A tileable pattern of mucosa grown from a seed: vessels of two sizes, blotches, fine relief.
+"""A tileable pattern as a pyramid of 8-bit levels, and how to read it.
 
-The pattern is a pyramid of 8-bit levels. It is laid on a surface from three sides (triplanar), in
-world millimetres, so that no mesh needs texture coordinates.
+It is laid on a surface from three sides (triplanar), in millimetres of the object's rest frame, so
+that no mesh needs texture coordinates. What grows in it is the business of `optics.patterns`. All
+kinds have the same size (11 MB with every level), because the renderer's kernel finds the levels
+of the n-th pattern by arithmetic alone.
 """
 
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
-import scipy.fft
 from jaxtyping import Float, UInt8
 
-from endoforge.optics.vessels import VesselPlan, draw, grow
+from endoforge.optics import fields
+from endoforge.optics.patterns import GROWERS
+from endoforge.optics.settings import Pattern
 
-#: Texels along one side of the finest level, and how many halvings follow.
-SIZE = 1024
+#: Texels along one side of the finest level, and how many levels there are, each half the last.
+SIZE = fields.SIZE
 LEVELS = 7
 
 #: Slopes are stored as (slope / SLOPE_SPAN + 1) / 2 for a relief of unit root mean square slope.
 SLOPE_SPAN = 4.0
 
-COARSE, FINE, BLOTCH, PATCH, SLOPE_U, SLOPE_V, ROUGHENING, _SPARE = range(8)
+COARSE, FINE, BLOTCH, PATCH, SLOPE_U, SLOPE_V, ROUGHENING, FILM = range(8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +35,8 @@ class TissueTexture:
     Attributes:
         levels: From fine to coarse. Channels: coarse vessels, fine vessels, blotches, redness
             patches (0 to 255 for 0 to 1), slope along u and v, variance of the slopes that the
-            averaging of this level has lost (same unit, squared, 0 to 1), unused.
+            averaging of this level has lost (same unit, squared, 0 to 1), film (0 a pool to 1 a
+            dry patch).
     """
 
     levels: tuple[UInt8[np.ndarray, "_ _ 8"], ...]
@@ -42,38 +46,14 @@ class TissueTexture:
         return np.concatenate([level.ravel() for level in self.levels])
 
 
-#: Lengths are fractions of a tile of about 64 mm; one texel of the finest level is 0.06 mm.
-_COARSE_PLAN = VesselPlan(
-    roots=4,
-    thirsty=150,
-    reached=0.06,
-    stride=0.012,
-    wobble=0.30,
-    leaf_width=0.0050,
-    most_width=0.016,
-)
-_FINE_PLAN = VesselPlan(
-    roots=22,
-    thirsty=2600,
-    reached=0.012,
-    stride=0.006,
-    wobble=0.40,
-    leaf_width=0.0015,
-    most_width=0.0080,
-)
-
-
-@lru_cache(maxsize=8)
-def tissue_texture(seed: int) -> TissueTexture:
-    """Grow the pattern of a seed; the last few are remembered."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(0x7E55E1,)))
-    coarse = _blurred(draw(grow(_COARSE_PLAN, rng), SIZE), 3.5)
-    fine = _blurred(draw(grow(_FINE_PLAN, rng), SIZE), 0.7) * _contrast(_noise(rng, 1, 7), 0.3, 1)
-    blotch = _contrast(_noise(rng, 2, 28), 0, 1)
-    patch = _contrast(_noise(rng, 1, 9), 0, 1)
-    slope_u, slope_v = _relief(rng)
-    planes = [coarse, fine, blotch, patch, slope_u, slope_v]
-    return TissueTexture(_pyramid(np.stack(planes, -1).astype(np.float32)))
+@lru_cache(maxsize=24)
+def tissue_texture(seed: int, pattern: Pattern = "mucosa") -> TissueTexture:
+    """Grow the pattern of a kind and a seed; the last few are remembered."""
+    key = (0x7E55E1, zlib.crc32(pattern.encode()))
+    planes = GROWERS[pattern](np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key)))
+    slope_u, slope_v = fields.slopes(planes.height)
+    stack = [planes.coarse, planes.fine, planes.blotch, planes.patch, slope_u, slope_v, planes.film]
+    return TissueTexture(_pyramid(np.stack(stack, -1).astype(np.float32)))
 
 
 def sample_texture(
@@ -102,44 +82,8 @@ def sample_texture(
     return result
 
 
-def _blurred(picture: np.ndarray, sigma: float) -> Float[np.ndarray, "size size"]:
-    """Blur a tile that repeats."""
-    border = int(4 * sigma) + 1
-    padded = cv2.GaussianBlur(np.pad(picture, border, mode="wrap"), (0, 0), sigma)
-    tile: Float[np.ndarray, "size size"] = padded[border:-border, border:-border]
-    return tile
-
-
-def _noise(rng: np.random.Generator, low: float, high: float) -> Float[np.ndarray, "size size"]:
-    """Periodic noise with unit variance, between two spatial frequencies in cycles per tile."""
-    frequency_v = np.fft.fftfreq(SIZE, 1 / SIZE)[:, None]
-    frequency_u = np.fft.rfftfreq(SIZE, 1 / SIZE)[None, :]
-    radius = np.hypot(frequency_u, frequency_v)
-    band = np.exp(-((radius / high) ** 2)) * (radius >= low) / np.maximum(radius, 1) ** 0.8
-    phase = rng.random(band.shape, dtype=np.float32) * np.float32(2 * np.pi)
-    spectrum = (band * np.exp(1j * phase)).astype(np.complex64)
-    noise = scipy.fft.irfft2(spectrum, s=(SIZE, SIZE))
-    unit: Float[np.ndarray, "size size"] = noise / noise.std()
-    return unit
-
-
-def _relief(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes of a height field of wrinkles and granules, unit root mean square."""
-    height = _noise(rng, 8, 34) + 0.12 * _noise(rng, 34, 110)
-    slope_u = np.roll(height, -1, 1) - np.roll(height, 1, 1)
-    slope_v = np.roll(height, -1, 0) - np.roll(height, 1, 0)
-    scale = np.sqrt(np.mean(slope_u**2 + slope_v**2))
-    return slope_u / scale, slope_v / scale
-
-
-def _contrast(noise: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Map noise to values between low and high."""
-    mapped: np.ndarray = low + (high - low) * (0.5 + 0.5 * np.tanh(noise))
-    return mapped
-
-
 def _pyramid(
-    planes: Float[np.ndarray, "size size 6"],
+    planes: Float[np.ndarray, "size size 7"],
 ) -> tuple[UInt8[np.ndarray, "_ _ 8"], ...]:
     """Halve again and again, keeping count of the slope variance that averaging loses."""
     squares = planes[..., SLOPE_U] ** 2 + planes[..., SLOPE_V] ** 2
@@ -153,8 +97,8 @@ def _pyramid(
 
 def _bytes(planes: np.ndarray, lost: np.ndarray) -> UInt8[np.ndarray, "size size 8"]:
     slopes = planes[..., SLOPE_U : SLOPE_V + 1] / (2 * SLOPE_SPAN) + 0.5
-    spare = np.zeros_like(lost)
-    stack = np.concatenate([planes[..., :SLOPE_U], slopes, np.stack([lost, spare], -1)], axis=-1)
+    film = planes[..., SLOPE_V + 1 :]
+    stack = np.concatenate([planes[..., :SLOPE_U], slopes, lost[..., None], film], axis=-1)
     level: UInt8[np.ndarray, "size size 8"] = np.rint(np.clip(stack, 0, 1) * 255).astype(np.uint8)
     return level
 

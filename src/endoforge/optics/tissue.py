@@ -19,8 +19,10 @@ Alpha = float | Float[np.ndarray, "..."]
 COARSE_TRANSMISSION: Rgb = (0.55, 0.50, 0.72)
 FINE_TRANSMISSION: Rgb = (0.66, 0.18, 0.20)
 
+#: The film of a dry patch is 2 to this power times rougher than the mean, of a pool smoother.
+FILM_SPAN_LOG2 = 2.0
+
 _MOST = 0.95  # of the light comes back, at best
-_FILM_SPAN = 4.0  # the film of a dry patch is this much rougher than the mean
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,9 @@ def film_roughness(
         variation: 0 for an even film, 1 for one from a quarter to four times as rough.
         film: What the pattern's channel `texture.FILM` says, 0 a pool to 1 a dry patch.
     """
-    uneven: Float[np.ndarray, "..."] = roughness * _FILM_SPAN ** (variation * (2 * film - 1))
+    uneven: Float[np.ndarray, "..."] = roughness * np.exp2(
+        FILM_SPAN_LOG2 * variation * (2 * film - 1)
+    )
     return uneven
 
 

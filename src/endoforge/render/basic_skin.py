@@ -15,6 +15,7 @@ from endoforge.optics.tissue import (
     FINE_TRANSMISSION,
     Tissue,
     edge_gain,
+    film_roughness,
     ggx_density,
     schlick_fresnel,
     smith_visibility,
@@ -52,7 +53,7 @@ class Coat:
     albedo: Float[np.ndarray, "hits 3"]
     relief: Float[np.ndarray, "hits"]
     roughness: Float[np.ndarray, "hits"]
-    f0: Float[np.ndarray, "hits"]
+    f0: Float[np.ndarray, "hits 3"]
 
 
 def shade(
@@ -100,7 +101,7 @@ def from_lamps(
         beam = irradiance(light, inside)[:, None] * np.asarray(light.colour)
         arriving = np.where(lit[:, None], beam, 0)
         shading += arriving / np.pi * glow * soft_cosine(facing[:, None], softness)
-        film += arriving * reflect(film_normal, hits.out, toward, alpha, coat.f0)[:, None]
+        film += arriving * reflect(film_normal, hits.out, toward, alpha, coat.f0)
         squared = np.sum((lamp - hits.point) ** 2, axis=1, keepdims=True)
         around = beam * squared / (squared + fixed.CAVITY_MM**2)
         shading += tissue.interreflection * coat.albedo / np.pi * around
@@ -109,16 +110,15 @@ def from_lamps(
 
 def reflect(
     normal: np.ndarray, out: np.ndarray, toward: np.ndarray, alpha: np.ndarray, f0: np.ndarray
-) -> Float[np.ndarray, "hits"]:
+) -> Float[np.ndarray, "hits 3"]:
     """The film's reflection times the cosine of incidence."""
     half = unit(out + toward)
     cos_in = np.maximum(dot(normal, toward), 0)
     cos_out = np.maximum(dot(normal, out), 1e-3)
     density = ggx_density(np.maximum(dot(normal, half), 0), alpha)
-    fresnel = schlick_fresnel(np.maximum(dot(half, out), 0), f0)
-    result: Float[np.ndarray, "hits"] = (
-        density * smith_visibility(cos_in, cos_out, alpha) * fresnel * cos_in
-    )
+    fresnel = schlick_fresnel(np.maximum(dot(half, out), 0)[:, None], f0)
+    facets = density * smith_visibility(cos_in, cos_out, alpha) * cos_in
+    result: Float[np.ndarray, "hits 3"] = facets[:, None] * fresnel
     return result
 
 
@@ -133,11 +133,14 @@ def coat_of(tissue: Tissue, now: Surface, hits: Hits, read: Pattern) -> Coat:
     for share, colour in ((bile, fixed.BILE_COLOUR), (blood, fixed.BLOOD_COLOUR)):
         albedo = albedo * (1 - share[:, None]) + share[:, None] * np.asarray(colour)
     wet = 1 - (1 - blood) * (1 - bile)
+    film = read.channels[:, pattern.FILM]
+    dry = film_roughness(tissue.roughness, tissue.film_variation, film)
+    f0 = tissue.f0 * np.asarray(tissue.film_colour)
     return Coat(
         albedo=albedo,
         relief=tissue.relief * (1 - fixed.LAYER_FILLS * wet),
-        roughness=tissue.roughness * (1 - wet) + fixed.LAYER_ROUGHNESS * wet,
-        f0=tissue.f0 * (1 - wet) + fixed.LAYER_F0 * wet,
+        roughness=dry * (1 - wet) + fixed.LAYER_ROUGHNESS * wet,
+        f0=f0 * (1 - wet)[:, None] + fixed.LAYER_F0 * wet[:, None],
     )
 
 
@@ -167,7 +170,7 @@ def tissue_colour(
 
 def read_pattern(tissue: Tissue, now: Surface, camera: Camera, hits: Hits) -> Pattern:
     """Read the pattern from three sides of the rest frame and mix by the normal there."""
-    texture = pattern.tissue_texture(tissue.texture_seed)
+    texture = pattern.tissue_texture(tissue.texture_seed, tissue.pattern)
     place = hits.rest / tissue.tile_mm
     level = pattern_level(tissue, camera, hits)
     mixed = np.zeros((len(place), 8))

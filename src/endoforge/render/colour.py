@@ -10,7 +10,7 @@ from typing import Any
 import drjit
 import mitsuba
 
-from endoforge.optics.tissue import COARSE_TRANSMISSION, FINE_TRANSMISSION
+from endoforge.optics.tissue import COARSE_TRANSMISSION, FILM_SPAN_LOG2, FINE_TRANSMISSION
 from endoforge.render import constants as fixed
 from endoforge.render.hits import Hit
 from endoforge.render.materials import Material
@@ -39,9 +39,15 @@ def coat_of(hit: Hit, skin: Skin, material: Material) -> Coat:
     return Coat(
         albedo=albedo,
         relief=material.relief * (1 - fixed.LAYER_FILLS * wet),
-        roughness=dr.lerp(material.roughness, fixed.LAYER_ROUGHNESS, wet),
-        f0=dr.lerp(material.f0, fixed.LAYER_F0, wet),
+        roughness=dr.lerp(film_roughness(skin, material), fixed.LAYER_ROUGHNESS, wet),
+        f0=dr.lerp(material.f0 * material.film_colour, mi.Color3f(fixed.LAYER_F0), wet),
     )
+
+
+def film_roughness(skin: Skin, material: Material) -> Any:
+    """Roughness of a film that lies unevenly."""
+    exponent = material.film_variation * dr.fma(2, skin.film, -1)
+    return material.roughness * dr.exp2(exponent * FILM_SPAN_LOG2)
 
 
 def layer(amount: Any, blotch: Any) -> Any:

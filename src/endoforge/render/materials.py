@@ -22,7 +22,7 @@ mi: Any = mitsuba
 #: Texels of one pattern, all levels together.
 TEXELS = sum((pattern.SIZE >> level) ** 2 for level in range(pattern.LEVELS))
 
-_PACKET = 8
+_PACKET, _PACKETS = 8, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Materials:
     """The tissues on the device.
 
     Attributes:
-        table: Two packets of eight numbers for each tissue, in the order of `row_of`.
+        table: Three packets of eight numbers for each tissue, in the order of `row_of`.
         words: Two whole numbers of four bytes per texel, pattern after pattern.
     """
 
@@ -54,6 +54,8 @@ class Material:
     interreflection: Any
     tile_mm: Any
     pattern: Any
+    film_colour: Any
+    film_variation: Any
 
 
 def row_of(tissue: Tissue, number: int) -> list[float]:
@@ -71,14 +73,17 @@ def row_of(tissue: Tissue, number: int) -> list[float]:
         tissue.interreflection,
         tissue.tile_mm,
         float(number),
+        *tissue.film_colour,
+        tissue.film_variation,
+        *([0.0] * 4),
     ]
 
 
 def upload_materials(tissues: Sequence[Tissue]) -> Materials:
     """Put all tissues on the device; tissues with the same pattern share it."""
-    seeds = list(dict.fromkeys(tissue.texture_seed for tissue in tissues))
-    rows = [row_of(tissue, seeds.index(tissue.texture_seed)) for tissue in tissues]
-    patterns = [pattern.tissue_texture(seed).packed().view(np.uint32) for seed in seeds]
+    keys = list(dict.fromkeys((tissue.texture_seed, tissue.pattern) for tissue in tissues))
+    rows = [row_of(t, keys.index((t.texture_seed, t.pattern))) for t in tissues]
+    patterns = [pattern.tissue_texture(*key).packed().view(np.uint32) for key in keys]
     materials = Materials(
         table=mi.Float(aligned(np.array(rows, np.float32))),
         words=mi.UInt32(aligned(np.concatenate(patterns))),
@@ -90,10 +95,9 @@ def upload_materials(tissues: Sequence[Tissue]) -> Materials:
 def material_at(materials: Materials, index: Any, active: Any) -> Material:
     """Read the tissue of every lane."""
     width = dr.width(index)
-    packets = 2
     v: list[Any] = []
-    for k in range(packets):
-        place = index * packets + k
+    for k in range(_PACKETS):
+        place = index * _PACKETS + k
         part = dr.gather(mi.ArrayXf, materials.table, place, active, shape=(_PACKET, width))
         v += [part[j] for j in range(_PACKET)]
     return Material(
@@ -109,4 +113,6 @@ def material_at(materials: Materials, index: Any, active: Any) -> Material:
         interreflection=v[13],
         tile_mm=dr.select(active, v[14], 1),
         pattern=mi.UInt32(v[15]),
+        film_colour=mi.Color3f(*v[16:19]),
+        film_variation=v[19],
     )

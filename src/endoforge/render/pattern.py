@@ -32,13 +32,14 @@ class Skin:
     patch: Any
     gradient: Any  # world frame
     roughening: Any
+    film: Any
 
 
 def read_pattern(world: World, hit: Hit, material: Material, numbers: Numbers) -> Skin:
     """Read the pattern from three sides and mix by the normal, all in the rest frame."""
     level = pattern_level(hit, material, numbers)
     place = hit.rest * dr.rcp(material.tile_mm)
-    values = [mi.Float(0)] * 5
+    values = [mi.Float(0)] * 6
     gradient = [mi.Float(0)] * 3
     for axis, weight in enumerate(side_weights(rest_normal(world, hit, numbers))):
         first, second = (axis + 1) % 3, (axis + 2) % 3
@@ -46,16 +47,16 @@ def read_pattern(world: World, hit: Hit, material: Material, numbers: Numbers) -
         weight = dr.select(used, weight, 0)
         u, v = place[first] + SIDE_SHIFT[axis], place[second]
         read = read_level(world.materials.words, material.pattern, (u, v), level, used)
-        for k, channel in enumerate((0, 1, 2, 3, pattern.ROUGHENING)):
+        for k, channel in enumerate((0, 1, 2, 3, pattern.ROUGHENING, pattern.FILM)):
             values[k] = dr.fma(weight, read[channel], values[k])
         for component, channel in ((first, pattern.SLOPE_U), (second, pattern.SLOPE_V)):
             slope = pattern.SLOPE_SPAN * (2 * read[channel] - 1)
             gradient[component] = dr.fma(weight, slope, gradient[component])
-    coarse, fine, blotch, patch, roughening = values
+    coarse, fine, blotch, patch, roughening, film = values
     slopes = mi.Vector3f(*gradient)
     if numbers.layout.placed:
         slopes = carried(world, hit, slopes)
-    return Skin(coarse, fine, blotch, patch, slopes, roughening)
+    return Skin(coarse, fine, blotch, patch, slopes, roughening, film)
 
 
 def rest_normal(world: World, hit: Hit, numbers: Numbers) -> Any:
@@ -126,7 +127,7 @@ def read_level(words: Any, number: Any, place: tuple[Any, Any], level: Any, acti
         index = first + mi.UInt32(row * width + column)
         pair = dr.gather(mi.Vector2u, words, index, active)
         scaled = weight * (1 / 255)
-        for channel in range(7):
+        for channel in range(8):
             byte = (pair[channel // 4] >> (8 * (channel % 4))) & 255
             total[channel] = dr.fma(scaled, mi.Float(byte), total[channel])
     return total
