@@ -15,12 +15,14 @@ import numpy as np
 from endoforge.errors import DataError
 from endoforge.frames.storage import read_bytes, write_atomically
 from endoforge.scene.anatomy.build import Anatomy
+from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import Centreline, Surface
 
 ANATOMY_FILE = "anatomy.npz"
 
 _LARGEST_BYTES = 2_000_000_000
 _SURFACE = ("vertices_mm", "faces", "normals", "tint", "face_label", "face_instance")
+_OPTIONAL = ("face_material", "texture_mm", "stain")
 
 
 def write_anatomy(path: Path, anatomy: Anatomy) -> None:
@@ -30,6 +32,12 @@ def write_anatomy(path: Path, anatomy: Anatomy) -> None:
         StorageError: The disk is full or the folder cannot be written.
     """
     arrays = {name: getattr(anatomy.surface, name) for name in _SURFACE}
+    optional = {name: getattr(anatomy.surface, name) for name in _OPTIONAL}
+    arrays |= {name: array for name, array in optional.items() if array is not None}
+    targets = [
+        (t.name, t.point_mm.tolist(), t.radius_mm, t.normal.tolist()) for t in anatomy.targets
+    ]
+    words = {"materials": anatomy.materials, "targets": targets}
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -37,6 +45,7 @@ def write_anatomy(path: Path, anatomy: Anatomy) -> None:
         points_mm=anatomy.centreline.points_mm,
         radius_mm=anatomy.centreline.radius_mm,
         provenance=np.frombuffer(json.dumps(dict(anatomy.provenance)).encode(), np.uint8),
+        words=np.frombuffer(json.dumps(words).encode(), np.uint8),
     )
     write_atomically(path, buffer.getvalue())
 
@@ -50,10 +59,17 @@ def read_anatomy(path: Path) -> Anatomy:
     content = read_bytes(path, _LARGEST_BYTES)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            names = [*_SURFACE, *(name for name in _OPTIONAL if name in file)]
+            words = json.loads(file["words"].tobytes())
             return Anatomy(
-                surface=Surface(**{name: file[name] for name in _SURFACE}),
+                surface=Surface(**{name: file[name] for name in names}),
                 centreline=Centreline(points_mm=file["points_mm"], radius_mm=file["radius_mm"]),
                 provenance=json.loads(file["provenance"].tobytes()),
+                materials=tuple(words["materials"]),
+                targets=tuple(
+                    Target(name, np.array(point), radius, np.array(normal))
+                    for name, point, radius, normal in words["targets"]
+                ),
             )
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(

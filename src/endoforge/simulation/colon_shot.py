@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A colonoscope in a colon."""
 
-from endoforge.optics.light import sample_lights
-from endoforge.optics.sensor import sample_sensor
 from endoforge.scene.anatomy.build import Anatomy, build_anatomy
+from endoforge.scene.instruments.place import place_instruments
+from endoforge.scene.instruments.workspace import Workspace
+from endoforge.scene.paths.plan import camera_path
+from endoforge.scene.paths.room import Room
 from endoforge.scene.records import COLON_LABELS, Scene
-from endoforge.scene.trajectory import fly_through
-from endoforge.simulation.cameras import build_camera, right_from_left
 from endoforge.simulation.draws import Draw
+from endoforge.simulation.equipment import Cast, with_tools
 from endoforge.simulation.settings import ColonSimulation
-from endoforge.simulation.shot import Shot
+from endoforge.simulation.shot import Shot, equipped
 from endoforge.simulation.tissues import dressed
 
 
@@ -26,26 +27,23 @@ def colon_shot(draw: Draw, settings: ColonSimulation, anatomy: Anatomy | None) -
     """
     if anatomy is None:
         anatomy = build_anatomy(settings.anatomy, draw.stream("anatomy"))
-    draw, tissues = dressed(draw, anatomy.materials, {"mucosa": settings.tissue})
-    count = settings.frames_of(draw.sequence)
-    poses = fly_through(
-        anatomy.centreline, settings.trajectory, draw.stream("trajectory"), count + 1
+    frames = settings.frames_of(draw.sequence)
+    room = Room(anatomy.surface, anatomy.centreline, anatomy.targets)
+    path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
+    work = Workspace(anatomy.surface, anatomy.targets, (), frames, COLON_LABELS)
+    tools = place_instruments(
+        settings.instruments, draw.stream("instruments"), work, path.camera_from_world
     )
+    cast = with_tools(Cast(anatomy.surface, anatomy.materials, None), tools)
+    draw, tissues = dressed(draw, cast.materials, {"mucosa": settings.tissue})
     scene = Scene(
-        surface=anatomy.surface,
+        surface=cast.surface,
         tissues=tissues,
         labels=COLON_LABELS,
         centreline=anatomy.centreline,
-        materials=anatomy.materials,
+        motion=cast.motion,
+        landmarks=cast.landmarks,
+        materials=cast.materials,
         provenance=anatomy.provenance,
     )
-    camera, stereo = build_camera(settings.camera), settings.camera.stereo
-    return Shot(
-        draw=draw,
-        scene=scene,
-        camera=camera,
-        poses=poses,
-        lights=sample_lights(settings.light, draw.stream("light")),
-        sensor=sample_sensor(settings.sensor, draw.stream("sensor")),
-        right=None if stereo is None else (camera, right_from_left(stereo)),
-    )
+    return equipped(draw, scene, path, cast.tools)

@@ -16,6 +16,7 @@ from endoforge.frames.facts import (
     tracks_of,
 )
 from endoforge.frames.frame import Frame
+from endoforge.simulation.equipment import tool_facts
 from endoforge.simulation.label_choice import LabelName
 from endoforge.simulation.shot import Shot
 
@@ -36,7 +37,11 @@ class Chronicle:
         facts: dict[str, Any] = {
             "lights": [asdict(light) for light in shot.lights],
             "sensor": asdict(shot.sensor),
+            "materials": list(shot.scene.materials),
+            "continuous": shot.path.continuous,
         }
+        if shot.tools:
+            facts["instruments"] = tool_facts(shot.tools, frame.index)
         if "boxes" in self._wanted:
             facts["objects"] = boxes_of(frame.label, frame.instance, shot.scene.labels)
         if "keypoints" in self._wanted:
@@ -69,11 +74,12 @@ class Chronicle:
 
 
 def _choose_points(shot: Shot) -> Int64[np.ndarray, "points"]:
-    spread = np.linspace(1, len(shot.poses) - 2, _POSES_TO_CHOOSE_FROM).astype(int)
+    poses = shot.path.camera_from_world
+    spread = np.linspace(0, len(poses) - 1, _POSES_TO_CHOOSE_FROM).astype(int)
     return choose_vertices(
         shot.scene.surface.vertices_mm,
         shot.camera,
-        list(shot.poses[np.unique(spread)]),
+        list(poses[np.unique(spread)]),
         shot.draw.settings.tracked_points,
         shot.draw.stream("trajectory", "tracks"),
     )

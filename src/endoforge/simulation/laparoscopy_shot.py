@@ -1,18 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """A laparoscope in an insufflated abdomen."""
 
-import numpy as np
+from functools import lru_cache
 
-from endoforge.geometry.poses import look_at
-from endoforge.optics.light import sample_lights
-from endoforge.optics.sensor import sample_sensor
+from endoforge.scene.anatomy.abdomen.anatomy import AbdomenAnatomy
 from endoforge.scene.anatomy.abdomen.build import build_abdomen
+from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings
+from endoforge.scene.instruments.place import place_instruments
+from endoforge.scene.instruments.workspace import Workspace
+from endoforge.scene.paths.plan import camera_path
+from endoforge.scene.paths.room import Room
 from endoforge.scene.records import ABDOMEN_LABELS, Scene
-from endoforge.simulation.cameras import build_camera, right_from_left
 from endoforge.simulation.draws import Draw
+from endoforge.simulation.equipment import Cast, with_tools
 from endoforge.simulation.settings import LaparoscopySimulation
-from endoforge.simulation.shot import Shot
+from endoforge.simulation.shot import Shot, equipped
 from endoforge.simulation.tissues import dressed
+from endoforge.streams import stream
+
+_REMEMBERED = 10  # abdomens; one takes seconds to draw and about 20 MB
 
 
 def laparoscopy_shot(draw: Draw, settings: LaparoscopySimulation) -> Shot:
@@ -23,28 +29,37 @@ def laparoscopy_shot(draw: Draw, settings: LaparoscopySimulation) -> Shot:
         settings: Its settings, the same as the draw's.
 
     Raises:
-        SceneError: The anatomy cannot be used.
+        SceneError: The anatomy cannot be used, or leaves camera or tools no room.
     """
-    anatomy = build_abdomen(settings.anatomy, draw.stream("anatomy"))
-    draw, tissues = dressed(draw, anatomy.materials, {})
-    count = settings.frames_of(draw.sequence)
-    eye = anatomy.ports[0].point_mm + 40.0 * anatomy.ports[0].normal
-    pose = look_at(eye, anatomy.targets[0].point_mm, np.array([0.0, 1.0, 0.0]))
-    scene = Scene(
+    anatomy = _anatomy(settings.anatomy.model_dump_json(), settings.seed, draw.counters["anatomy"])
+    frames = settings.frames_of(draw.sequence)
+    work = Workspace(
         surface=anatomy.surface,
-        tissues=tissues,
+        targets=anatomy.targets,
+        ports=anatomy.ports,
+        frames=frames,
         labels=ABDOMEN_LABELS,
         motion=anatomy.motion,
-        materials=anatomy.materials,
+    )
+    tools = place_instruments(settings.instruments, draw.stream("instruments"), work)
+    cast = with_tools(Cast(anatomy.surface, anatomy.materials, anatomy.motion), tools)
+    room = Room(cast.surface, None, anatomy.targets, anatomy.ports)
+    path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
+    draw, tissues = dressed(draw, cast.materials, {})
+    scene = Scene(
+        surface=cast.surface,
+        tissues=tissues,
+        labels=ABDOMEN_LABELS,
+        motion=cast.motion,
+        landmarks=cast.landmarks,
+        materials=cast.materials,
         provenance=anatomy.provenance,
     )
-    camera, stereo = build_camera(settings.camera), settings.camera.stereo
-    return Shot(
-        draw=draw,
-        scene=scene,
-        camera=camera,
-        poses=np.tile(pose, (count + 2, 1, 1)),
-        lights=sample_lights(settings.light, draw.stream("light")),
-        sensor=sample_sensor(settings.sensor, draw.stream("sensor")),
-        right=None if stereo is None else (camera, right_from_left(stereo)),
-    )
+    return equipped(draw, scene, path, cast.tools)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _anatomy(settings_json: str, seed: int, counter: int) -> AbdomenAnatomy:
+    """An abdomen that several sequences may share."""
+    settings = AbdomenSettings.model_validate_json(settings_json)
+    return build_abdomen(settings, stream(seed, "anatomy", counter))

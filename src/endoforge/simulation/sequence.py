@@ -52,13 +52,13 @@ def render_sequence(
     renderer = SurfaceRenderer(shot.scene, shot.camera, labels=fields)
     chronicle = Chronicle(shot, wanted)
     for index in range(settings.frames_of(sequence)):
-        frame = renderer.render(view_of(shot, index))
+        frame = renderer.render(view_of(shot, index), shot.transport)
         yield replace(frame, facts=chronicle.facts_of(frame))
 
 
 def view_of(shot: Shot, index: int) -> View:
     """What the renderer is asked for one frame."""
-    before, here, after = shot.poses[index : index + 3]
+    before, here, after = shot.path.moments[index]
     right = None
     if shot.right is not None:
         camera, right_from_left = shot.right

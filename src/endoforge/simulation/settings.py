@@ -6,9 +6,11 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from endoforge.optics.settings import LightSettings, SensorSettings, TissueSettings
+from endoforge.render.settings import TransportSettings
 from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings
 from endoforge.scene.anatomy.settings import AnatomySettings, ProceduralAnatomy
 from endoforge.scene.instruments.settings import InstrumentSettings
+from endoforge.scene.paths.settings import LaparoscopeSettings, PathSettings
 from endoforge.scene.settings import TrajectorySettings
 from endoforge.settings import Settings
 from endoforge.simulation.camera_settings import CameraSettings, FisheyeSettings
@@ -39,6 +41,7 @@ class Simulation(Settings):
         description="looks that differ from the shipped ones: settings of a tissue, by material",
     )
     instruments: InstrumentSettings = InstrumentSettings()
+    transport: TransportSettings = TransportSettings()
 
     @property
     def sequences(self) -> int:
@@ -82,7 +85,7 @@ class ColonSimulation(Simulation):
     simulator: Literal["colon"] = "colon"
     anatomy: AnatomySettings = ProceduralAnatomy()
     tissue: TissueSettings = TissueSettings()
-    trajectory: TrajectorySettings = TrajectorySettings()
+    trajectory: PathSettings = TrajectorySettings()
 
 
 class LaparoscopySimulation(Simulation):
@@ -90,6 +93,7 @@ class LaparoscopySimulation(Simulation):
 
     simulator: Literal["laparoscopy"] = "laparoscopy"
     anatomy: AbdomenSettings = AbdomenSettings()
+    trajectory: PathSettings = LaparoscopeSettings()
 
 
 AnySimulation = ColonSimulation | LaparoscopySimulation

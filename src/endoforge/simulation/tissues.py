@@ -11,6 +11,7 @@ from endoforge.optics.settings import TissueSettings
 from endoforge.optics.tissue import Tissue, sample_tissue
 from endoforge.settings import validate
 from endoforge.simulation.draws import Draw
+from endoforge.simulation.equipment import base_material
 
 
 def settings_of(material: str, changes: Mapping[str, Mapping[str, Any]]) -> TissueSettings:
@@ -19,10 +20,10 @@ def settings_of(material: str, changes: Mapping[str, Mapping[str, Any]]) -> Tiss
     Raises:
         SettingsError: A changed value is wrong, or the material has no shipped look.
     """
-    shipped = organ_settings(material)
-    if material not in changes:
-        return shipped
-    return validate(TissueSettings, shipped.model_dump() | dict(changes[material]))
+    kind = base_material(material)
+    shipped = organ_settings(kind)
+    change = changes.get(material, changes.get(kind))
+    return validate(TissueSettings, shipped.model_dump() | dict(change)) if change else shipped
 
 
 def dressed(
