@@ -82,7 +82,7 @@ def organ_from(name: str, label: int, material: str, body: Volume, smoothing: in
         label=label,
         material=material,
         vertices_mm=world.astype(np.float32),
-        faces=np.ascontiguousarray(faces[:, ::-1]),
+        faces=np.ascontiguousarray(faces),
         tint=np.ones((len(world), 3), np.float32),
         volume=body,
     )
