@@ -91,6 +91,18 @@ class Findings:
     position: Position
     site_seed: int
 
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing at all."""
+        return not (
+            self.polyps
+            or self.diverticula
+            or self.pools
+            or self.clumps
+            or self.specks
+            or self.stains
+        )
+
 
 def sample_findings(settings: ColonSettings | Additions, rng: np.random.Generator) -> Findings:
     """Draw what is found in a colon."""
