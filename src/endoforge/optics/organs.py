@@ -49,9 +49,9 @@ _BARE = {
     "textures": 1,
 }
 _SEROUS = {
-    "coarse_vessels": (0.15, 0.6),
-    "fine_vessels": (0.35, 0.9),
-    "mottling": (0.03, 0.12),
+    "coarse_vessels": (0.05, 0.3),
+    "fine_vessels": (0.4, 0.95),
+    "mottling": (0.04, 0.14),
     "relief": (0.02, 0.06),
     "roughness": (0.04, 0.09),
     "tile_mm": (50.0, 80.0),
@@ -59,7 +59,7 @@ _SEROUS = {
 _SOLID = {
     "coarse_vessels": (0.0, 0.2),
     "fine_vessels": (0.0, 0.15),
-    "mottling": (0.06, 0.2),
+    "mottling": (0.05, 0.16),
     "relief": (0.012, 0.035),
     "roughness": (0.05, 0.1),
     "softness": (0.2, 0.5),
@@ -70,7 +70,7 @@ _FATTY = {
     "coarse_vessels": (0.1, 0.5),
     "fine_vessels": (0.3, 0.8),
     "mottling": (0.1, 0.25),
-    "relief": (0.10, 0.22),
+    "relief": (0.07, 0.15),
     "roughness": (0.05, 0.11),
     "softness": (0.5, 0.9),
     "edge_glow": (0.3, 0.9),
@@ -94,11 +94,11 @@ _LINED = {
 }
 _POLYPOUS = {
     "coarse_vessels": (0.0, 0.15),
-    "fine_vessels": (0.25, 0.6),
-    "mottling": (0.05, 0.16),
-    "relief": (0.10, 0.20),
+    "fine_vessels": (0.3, 0.75),
+    "mottling": (0.06, 0.18),
+    "relief": (0.09, 0.18),
     "roughness": (0.035, 0.08),
-    "tile_mm": (12.0, 20.0),
+    "tile_mm": (16.0, 30.0),
 }
 _LIQUID = {
     "coarse_vessels": 0.0,
@@ -145,7 +145,7 @@ ORGANS: Mapping[str, TissueSettings] = {
     "abdominal wall": _organ("peritoneum", ((0.42, 0.64), (0.30, 0.58), (0.90, 1.38)), _LINED),
     "peritoneum": _organ("peritoneum", ((0.45, 0.65), (0.34, 0.56), (0.90, 1.25)), _LINED),
     "diaphragm": _organ("fibrous", ((0.40, 0.60), (0.24, 0.40), (0.85, 1.15)), _LINED),
-    "fat": _organ("fat", ((0.58, 0.80), (0.34, 0.54), (0.42, 0.72)), _FATTY),
+    "fat": _organ("fat", ((0.62, 0.84), (0.42, 0.62), (0.36, 0.66)), _FATTY),
     "mesentery": _organ("fat", ((0.52, 0.74), (0.34, 0.50), (0.55, 0.95)), _FATTY),
     "pancreas": _organ("fat", ((0.58, 0.74), (0.44, 0.58), (0.55, 0.85)), _FATTY),
     "ligament": _organ("fibrous", ((0.55, 0.75), (0.42, 0.62), (0.80, 1.15)), _STRINGY),

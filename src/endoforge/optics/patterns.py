@@ -66,7 +66,7 @@ _MUCOSA_FINE = VesselPlan(
     most_width=0.0080,
 )
 _SEROSA_COARSE = VesselPlan(
-    roots=3,
+    roots=2,
     thirsty=60,
     reached=0.09,
     stride=0.012,
@@ -75,13 +75,22 @@ _SEROSA_COARSE = VesselPlan(
     most_width=0.011,
 )
 _SEROSA_FINE = VesselPlan(
-    roots=7,
-    thirsty=900,
-    reached=0.022,
-    stride=0.007,
-    wobble=0.32,
-    leaf_width=0.0013,
-    most_width=0.0065,
+    roots=3,
+    thirsty=1500,
+    reached=0.016,
+    stride=0.006,
+    wobble=0.34,
+    leaf_width=0.0010,
+    most_width=0.0070,
+)
+_LINING_FINE = VesselPlan(
+    roots=9,
+    thirsty=1800,
+    reached=0.014,
+    stride=0.006,
+    wobble=0.45,
+    leaf_width=0.0011,
+    most_width=0.0050,
 )
 _SPARSE = VesselPlan(
     roots=5,
@@ -131,8 +140,8 @@ def liver(rng: np.random.Generator) -> Planes:
     return Planes(
         coarse=_vessels(_SPARSE, rng, 5.0),
         fine=_vessels(_SPARSE, rng, 1.2) * contrast(noise(rng, 1, 5), 0, 1),
-        blotch=contrast(0.55 * noise(rng, 1, 10) + 0.45 * grain),
-        patch=contrast(0.8 * noise(rng, 1, 6) - 0.6 * grain - 0.5),
+        blotch=contrast(0.40 * noise(rng, 1, 12) + 0.45 * grain),
+        patch=contrast(0.45 * noise(rng, 1, 7) - 0.6 * grain - 0.8),
         height=noise(rng, 2, 12, decay=1.6) + 0.10 * blurred(lobules, 2.0),
         film=_film(rng, 9.0),
     )
@@ -140,19 +149,19 @@ def liver(rng: np.random.Generator) -> Planes:
 
 def fat(rng: np.random.Generator) -> Planes:
     """Yellow lobules of two sizes, red in the clefts, with thin vessels over them."""
-    bend = [5.0 * noise(rng, 3, 18) for _ in range(2)]
-    large, _ = cells(rng, 6, 0.95)
-    small, number = cells(rng, 21, 0.9)
+    bend = [9.0 * noise(rng, 2, 12) for _ in range(2)]
+    large, _ = cells(rng, 5, 0.95)
+    small, number = cells(rng, 13, 0.95)
     large, small = (bent(np.minimum(inside, 1.0), *bend) for inside in (large, small))
-    domes = 2.6 * np.sqrt(large) + 1.0 * np.sqrt(small)
-    shade = rng.random(21 * 21, dtype=np.float32)[number]
-    clefts = np.exp(-((large / 0.16) ** 2)) + 0.35 * np.exp(-((small / 0.14) ** 2))
+    domes = 2.4 * np.sqrt(blurred(large, 5.0)) + 0.9 * np.sqrt(blurred(small, 4.0))
+    shade = rng.random(13 * 13, dtype=np.float32)[number]
+    clefts = np.exp(-((large / 0.22) ** 2)) + 0.3 * np.exp(-((small / 0.16) ** 2))
     return Planes(
         coarse=_vessels(_SEROSA_COARSE, rng, 2.0),
-        fine=np.clip(_vessels(_SEROSA_FINE, rng, 0.7) * contrast(noise(rng, 1, 6), 0.1, 1), 0, 1),
-        blotch=np.clip(0.5 + 0.22 * blurred(shade - 0.5, 3.0) + 0.16 * noise(rng, 3, 60), 0, 1),
-        patch=np.clip(0.75 * blurred(clefts, 2.0) + 0.22 * contrast(noise(rng, 1, 8)), 0, 1),
-        height=9.0 * blurred(domes, 2.0) + 0.5 * noise(rng, 20, 90),
+        fine=np.clip(_vessels(_SEROSA_FINE, rng, 0.7) * contrast(noise(rng, 1, 6), 0.2, 1), 0, 1),
+        blotch=np.clip(0.5 + 0.25 * blurred(shade - 0.5, 6.0) + 0.12 * noise(rng, 3, 50), 0, 1),
+        patch=np.clip(0.7 * blurred(clefts, 4.0) + 0.3 * contrast(noise(rng, 1, 8)), 0, 1),
+        height=12.0 * blurred(domes, 4.0) + 0.35 * noise(rng, 14, 60),
         film=_film(rng),
     )
 
@@ -173,28 +182,28 @@ def serosa(rng: np.random.Generator) -> Planes:
 
 def peritoneum(rng: np.random.Generator) -> Planes:
     """The lining of the wall: pale strands of muscle fascia shining through, few vessels."""
-    strands = noise(rng, 4, 60, stretch=7.0)
+    strands = noise(rng, 6, 130, stretch=8.0, decay=0.6)
     return Planes(
         coarse=_vessels(_SPARSE, rng, 2.2),
-        fine=_vessels(_SEROSA_FINE, rng, 0.6) * contrast(noise(rng, 1, 4) - 0.4, 0, 1),
-        blotch=contrast(0.7 * strands + 0.5 * noise(rng, 1, 8)),
-        patch=contrast(0.5 * noise(rng, 4, 40, stretch=6.0) + 0.7 * noise(rng, 1, 5) - 0.2),
-        height=noise(rng, 3, 30, stretch=4.0, decay=1.2) + 0.1 * noise(rng, 30, 110),
+        fine=_vessels(_LINING_FINE, rng, 0.6) * contrast(1.4 * noise(rng, 1, 4) - 0.2, 0.05, 1),
+        blotch=contrast(0.35 * strands + 0.4 * noise(rng, 1, 8)),
+        patch=contrast(0.3 * strands + 0.6 * noise(rng, 1, 6) - 0.5),
+        height=0.6 * noise(rng, 3, 24, stretch=2.5, decay=1.2) + 0.1 * noise(rng, 30, 110),
         film=_film(rng),
     )
 
 
 def fibrous(rng: np.random.Generator) -> Planes:
     """Ligament, duct, tendon: fibres along u, with vessels that follow them."""
-    fibres = noise(rng, 3, 90, stretch=11.0, decay=0.6)
-    bend = 14 * noise(rng, 1, 4)
+    fibres = noise(rng, 8, 160, stretch=14.0, decay=0.5)
+    bend = 6 * noise(rng, 1, 4)
     fibres = bent(fibres, np.zeros_like(bend), bend)
     return Planes(
         coarse=_vessels(_SPARSE, rng, 1.6),
         fine=_vessels(_SPARSE, rng, 0.8),
-        blotch=contrast(0.9 * fibres),
-        patch=contrast(0.6 * noise(rng, 1, 10) - 0.7 * fibres - 0.3),
-        height=fibres + 0.6 * noise(rng, 2, 12),
+        blotch=contrast(0.4 * fibres + 0.4 * noise(rng, 1, 10)),
+        patch=contrast(0.6 * noise(rng, 1, 8) - 0.3 * fibres - 0.5),
+        height=0.5 * fibres + 2.5 * noise(rng, 2, 12),
         film=_film(rng),
     )
 
@@ -247,8 +256,10 @@ def stool(rng: np.random.Generator) -> Planes:
     return Planes(
         coarse=_none(),
         fine=_none(),
-        blotch=contrast(0.7 * crumbs + 0.8 * noise(rng, 1, 8) + blurred(shade - 0.5, 6.0)),
-        patch=np.clip(0.8 * np.exp(-((clumps / 0.2) ** 2)) + 0.3 * contrast(crumbs), 0, 1),
+        blotch=contrast(
+            0.6 * crumbs + 0.7 * noise(rng, 1, 8) + blurred(shade - 0.5, 6.0) + 2 * clumps - 0.6
+        ),
+        patch=0.25 * contrast(noise(rng, 1, 6)),
         height=14.0 * np.sqrt(blurred(clumps, 2.0)) + 2.2 * crumbs + 2.5 * noise(rng, 2, 14),
         film=_film(rng, 30.0),
     )
