@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Float64, Int
 
 from endoforge.scene.instruments.records import (
     Instrument,
@@ -20,6 +20,17 @@ from endoforge.scene.records import ABDOMEN_LABELS, Surface
 
 #: What instruments are made of: names that a scene's tissues must know.
 MATERIALS = ("steel", "plastic", "ceramic")
+
+
+_NOTHING = Surface(
+    vertices_mm=np.zeros((0, 3), np.float32),
+    faces=np.zeros((0, 3), np.int32),
+    normals=np.zeros((0, 3), np.float32),
+    tint=np.zeros((0, 3), np.float32),
+    face_label=np.zeros(0, np.uint8),
+    face_instance=np.zeros(0, np.uint16),
+    face_material=np.zeros(0, np.uint8),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +72,7 @@ def joint(
 def assemble(
     frame: Frame,
     plans: Sequence[PartPlan],
-    keypoints: Mapping[str, tuple[str, Sequence[float]]],
+    keypoints: Mapping[str, tuple[str, Sequence[float] | Float64[np.ndarray, "3"]]],
 ) -> Instrument:
     """Build an instrument from its parts.
 
@@ -99,11 +110,15 @@ def assemble(
         frame.length_mm,
         frame.grip_mm,
     )
-    return replace(instrument, surface=labelled(instrument, ABDOMEN_LABELS, 1))
+    drives = {name: j.limits for name, j in instrument.joints.items() if name == "opening"}
+    surface = labelled(instrument, ABDOMEN_LABELS, 1)
+    return replace(instrument, surface=surface, drives=drives)
 
 
 def _surface(solids: Sequence[Solid]) -> Surface:
     """One part's pieces with sharp edges; labels come later."""
+    if not solids:
+        return _NOTHING
     vertices, faces = joined(solids)
     tint = np.concatenate([np.full(len(s.vertices_mm), s.tint) for s in solids])
     material = np.concatenate(

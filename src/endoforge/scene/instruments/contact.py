@@ -85,16 +85,16 @@ def nearest(tissue: Touchable, points_mm: Float[np.ndarray, "points 3"]) -> Near
     """The nearest point of a surface to each point, and on which side of it the point lies.
 
     The nearest triangle is sought among those at the 20 nearest of points that cover the surface
-    every 2.5 mm. The side follows from the triangle's own normal, or beside an edge or a corner
-    from the normals there.
+    every 2.5 mm. Beside an edge or a corner several triangles are nearest; the one that the point
+    stands most squarely over tells the side.
 
     Args:
         tissue: The surface.
         points_mm: World points, mm.
 
     Source:
-        Bærentzen & Aanæs, *Signed distance computation using the angle weighted pseudonormal*,
-        IEEE TVCG 2005.
+        Guéziec, *Meshsweeper*, IEEE TVCG 2001, section 3.3, on the side at edges; normals weighted
+        by angle as in Bærentzen & Aanæs, IEEE TVCG 2005.
     """
     points = np.asarray(points_mm, dtype=np.float64)
     count = min(_NEIGHBOURS, len(tissue.owner))
@@ -103,10 +103,13 @@ def nearest(tissue: Touchable, points_mm: Float[np.ndarray, "points 3"]) -> Near
     weights = closest_weights(repeated, tissue.corners_mm[found.ravel()])
     place = (weights[:, :, None] * tissue.corners_mm[found.ravel()]).sum(axis=1)
     gap = np.linalg.norm(repeated - place, axis=1).reshape(found.shape)
-    best = np.arange(len(points)) * count + gap.argmin(axis=1)
+    height = ((repeated - place) * _flat_normals(tissue, found.ravel())).sum(axis=1)
+    tied = gap <= gap.min(axis=1, keepdims=True) * (1 + 1e-9) + 1e-9
+    best = np.where(tied, np.abs(height.reshape(found.shape)), -1.0).argmax(axis=1)
+    best += np.arange(len(points)) * count
     face, weight = found.ravel()[best], weights[best]
+    side = np.where(height[best] < 0, -1.0, 1.0)
     normal = _normal_at(tissue, face, weight)
-    side = np.where(((points - place[best]) * normal).sum(axis=1) < 0, -1.0, 1.0)
     return Nearest(side * gap.min(axis=1), place[best], normal, face)
 
 
@@ -166,11 +169,17 @@ def _on_border(
 def _normal_at(
     tissue: Touchable, face: Int64[np.ndarray, "rows"], weight: Float64[np.ndarray, "rows 3"]
 ) -> Float64[np.ndarray, "rows 3"]:
-    corners = tissue.corners_mm[face]
-    flat = unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+    flat = _flat_normals(tissue, face)
     rounded = unit((weight[:, :, None] * tissue.corner_normals[face]).sum(axis=1))
     within = np.asarray((weight > 1e-6).all(axis=1))
     return np.where(within[:, None], flat, rounded)
+
+
+def _flat_normals(
+    tissue: Touchable, face: Int64[np.ndarray, "rows"]
+) -> Float64[np.ndarray, "rows 3"]:
+    corners = tissue.corners_mm[face]
+    return unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
 
 
 def _pseudo_normals(

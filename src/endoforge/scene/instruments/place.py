@@ -30,9 +30,11 @@ from endoforge.scene.instruments.plan import (
     sample_plan,
     times,
     tip_path,
+    wrist_path,
 )
 from endoforge.scene.instruments.records import Instrument
 from endoforge.scene.instruments.settings import InstrumentSettings, ToolSettings
+from endoforge.scene.instruments.urdf import read_urdf
 from endoforge.scene.instruments.workspace import (
     Held,
     LocalTissue,
@@ -95,17 +97,24 @@ def place_tool(
     Raises:
         SceneError: Its target or port does not exist, or is out of reach.
     """
-    kind = tool.kind.pick(rng) if isinstance(tool.kind, Choice) else tool.kind
-    shaft = tool.shaft.pick(rng) if isinstance(tool.shaft, Choice) else tool.shaft
+    instrument = _instrument(tool, rng)
     plan = sample_plan(tool.motion, rng, work.frames / settings.frames_per_s)
     course = Course(
-        build_tool(kind, tool.diameter_mm, shaft),
+        instrument,
         place_named(work.ports, tool.port, "port"),
         place_named(work.targets, tool.target, "target"),
         plan,
         settings.penetration_mm,
     )
     return follow(course, work, instance)
+
+
+def _instrument(tool: ToolSettings, rng: np.random.Generator) -> Instrument:
+    if tool.own is not None:
+        return read_urdf(tool.own)
+    kind = tool.kind.pick(rng) if isinstance(tool.kind, Choice) else tool.kind
+    shaft = tool.shaft.pick(rng) if isinstance(tool.shaft, Choice) else tool.shaft
+    return build_tool(kind, tool.diameter_mm, shaft)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,12 +161,16 @@ def follow(course: Course, work: Workspace, instance: int) -> PlacedInstrument:
 def _joints(
     course: Course, time: Float64[np.ndarray, "frames"]
 ) -> dict[str, Float64[np.ndarray, "frames"]]:
-    """The instrument's own joints over time."""
+    """The instrument's own joints over time: those that open it, and those of its wrist."""
     share = opening_path(course.plan, time)
-    return {
-        name: low + share * (high - low)
-        for name, (low, high) in ((n, j.limits) for n, j in course.instrument.joints.items())
-    }
+    values = {}
+    for number, (name, joint) in enumerate(course.instrument.joints.items()):
+        if name in course.instrument.drives:
+            closed, wide = course.instrument.drives[name]
+            values[name] = closed + share * (wide - closed)
+        elif joint.kind == "revolute":
+            values[name] = np.clip(wrist_path(course.plan, time, number), *joint.limits)
+    return values
 
 
 def _clear_path(

@@ -55,6 +55,7 @@ class ToolPlan:
         roll_rad: Turn about the shaft at the start.
         roll_swing_rad: How far that turn swings.
         opening: Widest opening, 0 to 1.
+        wrist_rad: How far the joints of a wrist swing.
         cycles: How often the jaws open and close, or the tip strokes.
         strokes: The slow strokes.
         tremor: The tremor.
@@ -73,6 +74,7 @@ class ToolPlan:
     roll_rad: float
     roll_swing_rad: float
     opening: float
+    wrist_rad: float
     cycles: float
     strokes: Waves
     tremor: Waves
@@ -103,6 +105,7 @@ def sample_plan(settings: ToolMotionSettings, rng: np.random.Generator, seconds:
         roll_rad=np.deg2rad(draw(settings.roll_deg, rng)),
         roll_swing_rad=np.deg2rad(draw(settings.roll_swing_deg, rng)),
         opening=draw(settings.opening, rng),
+        wrist_rad=np.deg2rad(draw(settings.wrist_deg, rng)),
         cycles=seconds * rng.uniform(0.25, 0.6),
         strokes=_sample_waves(rng, seconds, (0.1, 0.5)),
         tremor=_sample_waves(rng, seconds, (6.0, 11.0)),
@@ -186,6 +189,15 @@ def opening_path(
     if plan.behaviour == "hold":
         return np.full(len(time), plan.opening)
     return np.asarray(plan.opening * 0.5 * (1 - np.cos(2 * np.pi * plan.cycles * time)))
+
+
+def wrist_path(
+    plan: ToolPlan, time: Float[np.ndarray, "frames"], number: int
+) -> Float64[np.ndarray, "frames"]:
+    """Angle of one of a wrist's joints, rad."""
+    return np.asarray(
+        plan.wrist_rad * plan.strokes.at(0.6 * time + 0.3 * number)[:, number % 3] / 2
+    )
 
 
 def frame_of(target: Target) -> Float64[np.ndarray, "3 3"]:

@@ -6,7 +6,7 @@ the upper jaw opens and x along the jaws' pivot. Everything is stored at rest, a
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -97,6 +97,7 @@ class Instrument:
         diameter_mm: Of the shaft.
         length_mm: Of the shaft; it ends at z = -length.
         grip_mm: How far behind the tip tissue lies that the jaws hold, mm; 0 without jaws.
+        drives: Joints that open the jaws, with their values closed and open; others are a wrist.
     """
 
     name: str
@@ -107,6 +108,7 @@ class Instrument:
     diameter_mm: float
     length_mm: float
     grip_mm: float = 0.0
+    drives: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def joints(self) -> dict[str, Joint]:

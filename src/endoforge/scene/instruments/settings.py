@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be told to instruments: which, through which port, at what, and how they move."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
@@ -24,6 +25,7 @@ _MOTION_LIMITS: dict[str, tuple[float, float]] = {
     "roll_deg": (-360.0, 360.0),
     "roll_swing_deg": (0.0, 180.0),
     "opening": (0.0, 1.0),
+    "wrist_deg": (0.0, 90.0),
 }
 _CHANNEL_LIMITS: dict[str, tuple[float, float]] = {
     "channel_deg": (-180.0, 360.0),
@@ -76,6 +78,9 @@ class ToolMotionSettings(Settings):
     opening: Distribution = Field(
         (0.2, 1.0), description="widest opening of the jaws, share of what they can"
     )
+    wrist_deg: Distribution = Field(
+        (0.0, 30.0), description="how far the joints of a wrist swing, degrees; own choice"
+    )
 
     @model_validator(mode="after")
     def _plausible(self) -> "ToolMotionSettings":
@@ -83,10 +88,31 @@ class ToolMotionSettings(Settings):
         return self
 
 
+class UrdfSettings(Settings):
+    """An instrument of one's own: a URDF file (metres, radians) with STL or OBJ meshes."""
+
+    urdf: Path = Field(description="the URDF file; its meshes lie where it says")
+    root: str | None = Field(
+        None, description="link that carries the shaft; links above it are left out"
+    )
+    links: dict[str, Literal["tool shaft", "tool wrist", "tool tip", "clip", "left out"]] = Field(
+        default_factory=dict,
+        description="what links count as; if not given, those fixed to the root are the shaft, the "
+        "last to move are tips and others the wrist",
+    )
+    axis: tuple[float, float, float] = Field(
+        (0.0, 0.0, 1.0), description="direction of the tip in the root's frame"
+    )
+    opening: str | None = Field(None, description="joint that opens the jaws")
+    closed: float = Field(0.0, description="its value with the jaws closed, rad or mm")
+    open: float = Field(0.5, description="its value with the jaws open, rad or mm")
+
+
 class ToolSettings(Settings):
     """One instrument through a port."""
 
     kind: Option[ToolKind] = Field("grasper", description="which instrument")
+    own: UrdfSettings | None = Field(None, description="an instrument of one's own instead")
     port: str = Field("right", min_length=1, description="name of the port that it enters by")
     target: str = Field("gallbladder", min_length=1, description="name of the place it works on")
     diameter_mm: float | None = Field(
