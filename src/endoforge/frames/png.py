@@ -110,7 +110,7 @@ def decode_png(content: bytes, source: str) -> Png:
 # ---- writing ------------------------------------------------------------------------------------
 
 
-def _filtered(pixels: Pixels) -> bytes:
+def _filtered(pixels: Pixels) -> UInt8[np.ndarray, "height bytes"]:
     """Rows as differences to the row above, each led by the filter's number."""
     rows = np.ascontiguousarray(pixels)
     if rows.dtype == np.uint16:
@@ -120,7 +120,7 @@ def _filtered(pixels: Pixels) -> bytes:
     result[:, 0] = _UP
     result[0, 1:] = rows[0]
     np.subtract(rows[1:], rows[:-1], out=result[1:, 1:])
-    return result.tobytes()
+    return result
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
