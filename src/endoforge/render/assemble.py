@@ -54,7 +54,7 @@ def whole_labels(view: View, pictures: Rows, labels: frozenset[str]) -> dict[str
     found = (flags & fixed.FOUND) != 0
     values: dict[str, Any] = {}
     if "clean" in labels:
-        values["clean"] = developed_clean(pictures["radiance"], view)
+        values["clean"] = developed_clean(pictures.get("sharp", pictures["radiance"]), view)
     if "specular" in labels:
         values["specular"] = (flags & fixed.SPECULAR) != 0
     if "back_occluded" in labels:

@@ -38,12 +38,15 @@ LEAST_SURVIVAL = 0.1
 LEAST_FACING = 0.1
 
 #: The golden ratio of the plane: fractional parts of its multiples fill the unit square evenly.
-_GOLDEN = (0.7548776662466927, 0.5698402909980532)
+GOLDEN = (0.7548776662466927, 0.5698402909980532)
 _TINY = 1e-20
+_MOST = 0.98
 
 
 def face_colours(scene: Scene) -> Float32[np.ndarray, "faces 3"]:
     """Mean albedo of every face: its tissue's pattern, tint and stain without their fine detail.
+
+    What the film mirrors when hit squarely is counted as diffuse, else metal would be black.
 
     Args:
         scene: Faces in the order of its surface.
@@ -55,7 +58,7 @@ def face_colours(scene: Scene) -> Float32[np.ndarray, "faces 3"]:
     colours = np.zeros((len(surface.faces), 3), np.float32)
     for number, tissue in enumerate(scene.tissues):
         corners = surface.faces[material == number]
-        coarsest = pattern.tissue_texture(tissue.texture_seed).levels[-1]
+        coarsest = pattern.tissue_texture(tissue.texture_seed, tissue.pattern).levels[-1]
         channels = coarsest.reshape(1, -1, 8).mean(axis=1) / 255
         albedo = tissue_colour(tissue, surface.tint[corners].mean(axis=1), channels)
         if surface.stain is not None:
@@ -64,7 +67,8 @@ def face_colours(scene: Scene) -> Float32[np.ndarray, "faces 3"]:
             ).T[..., None]
             albedo += bile * (np.asarray(fixed.BILE_COLOUR) - albedo)
             albedo += blood * (np.asarray(fixed.BLOOD_COLOUR) - albedo)
-        colours[material == number] = albedo
+        mirrored = tissue.f0 * np.asarray(tissue.film_colour)
+        colours[material == number] = np.minimum(albedo + mirrored, _MOST)
     return colours
 
 
@@ -108,7 +112,7 @@ def incoming(world: World, hit: Hit, numbers: Numbers) -> Any:
     normal = mi.Normal3f(hit.normal)
     bounces, samples = mi.UInt32(numbers.one("bounces")), mi.UInt32(numbers.one("samples"))
     own = direct_light(start, normal, numbers)
-    rng = generator(dr.width(hit.distance), numbers)
+    rng = generator(dr.width(hit.distance), numbers("path_seed"))
     shift = mi.Point2f(rng.next_float32(), rng.next_float32())
 
     def step(rng: Any, path: Path) -> tuple[Any, Path]:
@@ -148,9 +152,9 @@ def incoming(world: World, hit: Hit, numbers: Numbers) -> Any:
     return path.total * dr.rcp(mi.Float(samples))
 
 
-def generator(width: int, numbers: Numbers) -> Any:
-    """Random numbers of every lane, from the frame's seed."""
-    low, high = (mi.UInt64(half) for half in numbers("path_seed"))
+def generator(width: int, seed: list[Any]) -> Any:
+    """Random numbers of every lane, from the two halves of a seed."""
+    low, high = (mi.UInt64(half) for half in seed)
     return mi.PCG32(
         size=width, initstate=low + high * (1 << 16), initseq=dr.arange(mi.UInt64, width)
     )
@@ -172,7 +176,7 @@ def direction(path: Path, rng: Any, shift: Any) -> Any:
     first = path.bounce == 0
     place = []
     for k in range(2):
-        even = dr.fma(mi.Float(path.sample), _GOLDEN[k], shift[k])
+        even = dr.fma(mi.Float(path.sample), GOLDEN[k], shift[k])
         place.append(dr.select(first, even - dr.floor(even), rng.next_float32()))
     local = mi.warp.square_to_cosine_hemisphere(mi.Point2f(*place))
     return mi.Frame3f(path.normal).to_world(local)

@@ -58,6 +58,7 @@ class Moments:
         self._normals = mi.Float(aligned(self._given))
         self._normals_frame: int | None = None
         self._turning: TurningNormals | None = None
+        self._open: tuple[Any, Moment] | None = None
         if parts.moves:
             self._turning = TurningNormals(self._rest[fixed:], self._moving_corners, given[fixed:])
 
@@ -75,15 +76,40 @@ class Moments:
             self._kept[frame] = self._rebuilt(self._spare(frame, beside), moved)
         return self._kept[frame][1]
 
+    def between(self, frame: int, share: float) -> Moment:
+        """The scene near a frame, while the shutter is open; valid until the next call.
+
+        Args:
+            frame: Which frame.
+            share: How far on the way to the next frame, or below 0 to the previous one; vertices
+                go straight.
+        """
+        if not self._parts.moves or share == 0:
+            return self.at(frame)
+        other = frame + (1 if share > 0 else -1)
+        here, there = (
+            np.array(self.at(k, (frame - 1, frame, frame + 1)).positions).reshape(-1, 4)[:, :3]
+            for k in (frame, other)
+        )
+        moved = here + np.float32(abs(share)) * (there - here)
+        self._open = self._rebuilt(self._open, moved)
+        return self._open[1]
+
     def normals(self, frame: int) -> Any:
         """Vertex normals at a frame, four floats each."""
         if self._turning is not None and frame != self._normals_frame:
-            moved = np.array(self.at(frame).positions).reshape(-1, 4)[:, :3]
-            normals = self._given.copy()
-            fixed = self._parts.fixed_vertices
-            normals[fixed:, :3] = self._turning.at(moved[fixed:])
-            self._normals, self._normals_frame = mi.Float(aligned(normals)), frame
+            self._normals, self._normals_frame = self.normals_of(self.at(frame)), frame
         return self._normals
+
+    def normals_of(self, moment: Moment) -> Any:
+        """Vertex normals at an instant, four floats each."""
+        if self._turning is None:
+            return self._normals
+        moved = np.array(moment.positions).reshape(-1, 4)[:, :3]
+        normals = self._given.copy()
+        fixed = self._parts.fixed_vertices
+        normals[fixed:, :3] = self._turning.at(moved[fixed:])
+        return mi.Float(aligned(normals))
 
     def _relative(
         self, vertices_mm: Float32[np.ndarray, "all 3"]

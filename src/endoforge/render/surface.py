@@ -2,7 +2,8 @@
 """Renders labelled frames of a surface scene, one compiled kernel for all of them."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,12 @@ from endoforge.render.assemble import Rows, assemble, with_right
 from endoforge.render.engine import Device, start
 from endoforge.render.parameters import Layout
 from endoforge.render.partition import partition
-from endoforge.render.transport import Transport, path_numbers
+from endoforge.render.transport import (
+    Transport,
+    blur_numbers,
+    path_numbers,
+    subsample_numbers,
+)
 from endoforge.render.view import OPTIONAL_LABELS, Rendering, RightEye
 from endoforge.render.view import View as View  # users take both from here
 from endoforge.scene.records import Scene
@@ -89,24 +95,51 @@ class SurfaceRenderer:
         check_view(view, self.labels)
         transport = transport or Transport()
         world = self._world(view, transport)
-        values = {**self._values(view), **path_numbers(transport, view, 0)}
-        rows = self._run(world, self._lens, values, self._destinations(view))
-        rows = self._finished(rows, self.camera, transport)
+        rows = self._seen(world, view, transport)
         rendering = assemble(view, self.camera, rows, self.labels)
         if view.right is None or "right" not in self.labels:
             return rendering
-        values = {**self._right_values(view, view.right), **path_numbers(transport, view, 1)}
-        right_rows = self._run(world, _lens_of(view.right.camera), values, {})
-        right_rows = self._finished(right_rows, view.right.camera, transport)
+        right_rows = self._seen(world, view, transport, view.right)
         return with_right(rendering, view, view.right, rows, right_rows)
 
-    def _finished(self, rows: Rows, camera: Camera, transport: Transport) -> Rows:
-        """Add the light that came over other walls."""
-        if transport.bounces == 0:
-            return rows
-        from endoforge.render.indirect import with_incoming
+    def _seen(
+        self, world: "World", view: View, transport: Transport, right: RightEye | None = None
+    ) -> Rows:
+        """What one eye sees, with light over several walls and blur as far as wanted."""
+        camera = self.camera if right is None else right.camera
+        lens = self._lens if right is None else _lens_of(camera)
+        values = self._values(view) if right is None else self._right_values(view, right)
+        eye = 0 if right is None else 1
+        sharp = transport.for_sharp_labels(self.labels)
+        rows = self._run(
+            world,
+            lens,
+            {**values, **path_numbers(sharp, view, eye)},
+            self._destinations(view) if right is None else {},
+        )
+        if sharp.bounces > 0:
+            from endoforge.render.indirect import with_incoming
 
-        return with_incoming(rows, camera, transport.denoise)
+            rows = with_incoming(rows, camera, sharp.denoise)
+        if transport.blurs:
+            from endoforge.render.aperture import Shot, blurred
+
+            values |= blur_numbers(transport, camera, view, self._centre)
+            numbers = [
+                {**values, **subsample_numbers(transport, view, eye, k)}
+                for k in range(transport.subsamples)
+            ]
+            layout = self._layout(numbers[0], {})
+            shot = Shot(camera, lens, partial(self._world_near, world, view.index), numbers, layout)
+            rows = {**rows, "sharp": rows["radiance"], "radiance": blurred(shot, transport)}
+        return rows
+
+    def _world_near(self, world: "World", frame: int, share: float) -> "World":
+        """The scene at a time near a frame, as a share of the way to the next or previous one."""
+        if not self._parts.moves:
+            return world
+        now = self._moments.between(frame, share)
+        return replace(world, now=now, normals=self._moments.normals_of(now))
 
     def _world(self, view: View, transport: Transport) -> "World":
         from endoforge.render.hits import World
@@ -173,9 +206,15 @@ class SurfaceRenderer:
     ) -> Mapping[str, np.ndarray]:
         from endoforge.render import kernel
 
+        return kernel.run(world, lens, parameters.pack(values), self._layout(values, destinations))
+
+    def _layout(
+        self, values: Mapping[str, parameters.Numbers], destinations: Mapping[str, Camera]
+    ) -> Layout:
+        """What a kernel for these numbers is compiled for."""
         surface = self.scene.surface
         planes = (self.labels & _PLANES) | {"normal_camera"} if destinations else frozenset()
-        layout = Layout(
+        return Layout(
             places=parameters.places_of(values),
             lights=sum(name.endswith("_mu") for name in values),
             models={name: camera.model for name, camera in destinations.items()},
@@ -183,7 +222,6 @@ class SurfaceRenderer:
             placed=surface.texture_mm is not None or self._parts.moves,
             bounces="bounces" in values,
         )
-        return kernel.run(world, lens, parameters.pack(values), layout)
 
 
 @lru_cache(maxsize=2)
