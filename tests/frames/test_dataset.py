@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import pickle
 import shutil
 
@@ -9,8 +10,10 @@ from endoforge.errors import DataError
 from endoforge.frames import dataset as dataset_module
 from endoforge.frames.dataset import Dataset, Place
 from endoforge.frames.journal import JOURNAL
+from endoforge.frames.manifest import CONVENTIONS, MANIFEST, OPTIONAL_CONVENTIONS
 from endoforge.frames.shards import shard_name
 from frames.analytic import analytic_frame, write_analytic_dataset
+from frames.planting import change_manifest
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +112,40 @@ def test_a_copy_for_another_process_opens_the_files_anew(made):
     copy = pickle.loads(pickle.dumps(dataset))
     dataset.close()
     assert copy.frame(5).index == 1
+
+
+# ---- optional labels -----------------------------------------------------------------------------
+
+
+def test_a_data_set_without_a_word_about_optional_labels_reads_as_ever(tmp_path):
+    folder = write_analytic_dataset(tmp_path / "old", 1, 2)
+    values = json.loads((folder / MANIFEST).read_text())
+    del values["optional_labels"]
+    (folder / MANIFEST).write_text(json.dumps(values))
+    assert Dataset.open(folder).labels == ()
+    assert Dataset.open(folder).frame(1).albedo is None
+
+
+def test_a_shard_with_other_labels_than_promised_is_refused(tmp_path):
+    few, many = (
+        write_analytic_dataset(tmp_path / name, 1, 2, full=name == "many")
+        for name in ("few", "many")
+    )
+    change_manifest(many, optional_labels=["albedo"])
+    with pytest.raises(DataError, match=r"has the labels back_flow_px, .*does not list"):
+        Dataset.open(many).frame(0)
+    words = {**CONVENTIONS, **OPTIONAL_CONVENTIONS}
+    change_manifest(few, optional_labels=["albedo", "facts"], conventions=words)
+    with pytest.raises(DataError, match="lacks the labels albedo"):
+        Dataset.open(few).frame(0)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [(["depth"], "no optional label 'depth'"), (["back_flow_px"], "shares a file"), (7, "list")],
+)
+def test_impossible_promises_are_refused(tmp_path, labels, said):
+    folder = write_analytic_dataset(tmp_path / "set", 1, 2)
+    change_manifest(folder, optional_labels=labels)
+    with pytest.raises(DataError, match=said):
+        Dataset.open(folder)

@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 from endoforge.errors import DataError
 from endoforge.frames.dataset import Dataset
 from endoforge.frames.loader import DEPTH_FIELDS, FrameDataset, FrameStream
+from endoforge.frames.members import ALL_FIELDS
 from frames.analytic import analytic_camera, analytic_frame, write_analytic_dataset
 
 CAMERA = analytic_camera(32, 24)
@@ -99,3 +100,33 @@ def test_wrong_requests_are_refused(made):
         FrameDataset([])
     with pytest.raises(DataError, match=r"\(2, 2\)"):
         FrameStream(made, share=(2, 2))
+
+
+# ---- optional labels -----------------------------------------------------------------------------
+
+
+def test_optional_labels_come_as_tensors_with_zero_where_invalid(tmp_path):
+    folder = write_analytic_dataset(tmp_path / "full", 1, 2, full=True)
+    item = FrameDataset(folder, fields=tuple(ALL_FIELDS))[1]
+    frame = Dataset.open(folder).frame(1)
+    shapes = {name: tuple(tensor.shape) for name, tensor in item.items()}
+    for name in ("clean", "right_image", "albedo", "shading", "texture_mm"):
+        assert shapes[name] == (3, 48, 64)
+    for name in ("back_flow_px", "right_from_left_px"):
+        assert shapes[name] == (2, 48, 64)
+    for name in ("specular", "moving", "back_occluded", "right_valid", "right_occluded",
+                 "right_depth_mm", "back_flow_valid", "right_from_left_valid"):  # fmt: skip
+        assert shapes[name] == (1, 48, 64)
+    assert item["material"].dtype == torch.uint8
+    assert all(torch.isfinite(tensor.float()).all() for tensor in item.values())
+    valid = item["valid"][0]
+    np.testing.assert_array_equal(
+        item["texture_mm"][:, valid].numpy(), frame.texture_mm[frame.valid].T
+    )
+    assert (item["albedo"][:, ~valid] == 0).all()
+    assert Dataset.open(folder).facts(1)["facts"] == frame.facts
+
+
+def test_a_label_that_the_data_set_lacks_is_refused_on_opening(made):
+    with pytest.raises(DataError, match=r"has no albedo, only the optional labels none"):
+        FrameDataset(made[0], fields=("image", "albedo"))

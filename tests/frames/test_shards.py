@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import webdataset
 
 from endoforge.errors import DataError, StorageError
 from endoforge.frames.encoding import frame_to_members
-from endoforge.frames.members import MEMBERS
+from endoforge.frames.members import MEMBERS, OPTIONAL_LABELS, members_of
 from endoforge.frames.shards import ShardReader, read_shard, shard_name, write_shard
 from frames.analytic import analytic_frame, analytic_frames
 from frames.faults import fill, small_disk
@@ -260,3 +261,53 @@ def test_no_bytes_whatever_raise_anything_else(tmp_path):
             path.write_bytes(rng.bytes(length))
             with pytest.raises(DataError):
                 list(read_shard(path))
+
+
+# ---- optional labels -----------------------------------------------------------------------------
+
+
+def test_a_shard_says_which_optional_labels_it_holds(tmp_path):
+    shots = [analytic_frame(3, index, full=True) for index in range(2)]
+    path = tmp_path / shard_name(3)
+    write_shard(path, shots)
+    with ShardReader(path) as shard:
+        assert set(shard.labels) == set(OPTIONAL_LABELS) - {"facts"}
+        assert list(shard.fields(1, ("albedo", "right_image"))) == ["albedo", "right_image"]
+    with tarfile.open(path) as archive:
+        assert archive.getnames()[: len(members_of(OPTIONAL_LABELS))] == [
+            f"000000.{name}" for name in members_of(OPTIONAL_LABELS)
+        ]
+
+
+def test_frames_of_one_shard_have_the_same_labels(tmp_path):
+    shots = [analytic_frame(3, 0, full=True), replace(analytic_frame(3, 1, full=True), albedo=None)]
+    with pytest.raises(DataError, match=r"frame 1 must have the optional labels clean, albedo"):
+        write_shard(tmp_path / shard_name(3), shots)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_shard_whose_later_frame_lacks_a_file_is_refused(tmp_path):
+    path = tmp_path / shard_name(3)
+    write_shard(path, [analytic_frame(3, 0, full=True), analytic_frame(3, 1, full=True)])
+    content = path.read_bytes()
+    with tarfile.open(path) as archive:
+        gone, after = (archive.getmember(f"000001.{n}.png") for n in ("albedo", "shading"))
+    path.write_bytes(content[: gone.offset] + content[after.offset :])
+    with pytest.raises(DataError, match=r"must have the file 000001\.albedo\.png"):
+        ShardReader(path)
+
+
+def test_a_shard_with_half_of_a_right_eye_is_refused(tmp_path):
+    path = tmp_path / shard_name(3)
+    write_shard(path, [analytic_frame(3, 0, full=True)])
+    content = path.read_bytes()
+    with tarfile.open(path) as archive:
+        gone, after = (archive.getmember(f"000000.right.{n}.png") for n in ("depth", "flow"))
+    path.write_bytes(content[: gone.offset] + content[after.offset :])
+    with pytest.raises(DataError, match=r"shard-000003.tar: a frame must have the files"):
+        ShardReader(path)
+
+
+def test_a_file_that_is_not_there_is_named(copy):
+    with ShardReader(copy) as shard, pytest.raises(DataError, match=r"has no albedo\.png, only"):
+        shard.fields(0, ("albedo",))

@@ -119,6 +119,16 @@ class Dataset:
         place = self.place(index)
         return self.shard(place.shard).fields(place.position, names)
 
+    def facts(self, index: int) -> dict[str, Any]:
+        """Return sequence, index, camera, poses and further facts of a frame, without pictures.
+
+        Raises:
+            IndexError: There is no such frame.
+            DataError: Its shard is missing, cut or changed.
+        """
+        place = self.place(index)
+        return self.shard(place.shard).facts(place.position)
+
     def iter_frames(self) -> Iterator[Frame]:
         """Yield all frames in order.
 

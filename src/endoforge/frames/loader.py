@@ -17,10 +17,18 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from endoforge.errors import DataError
 from endoforge.frames.dataset import Dataset
-from endoforge.frames.members import FIELDS
+from endoforge.frames.members import ALL_FIELDS, FIELDS, members_of
 
 #: What a depth network learns from; decoding less is faster.
 DEPTH_FIELDS = ("image", "depth_mm", "valid")
+
+#: Pictures to look at, and displacements with the name of the mask that comes with each.
+_PICTURES = ("image", "clean", "right_image")
+_FLOWS: Mapping[str, str] = {
+    "flow_px": "flow_valid",
+    "back_flow_px": "back_flow_valid",
+    "right_from_left_px": "right_from_left_valid",
+}
 
 Item: TypeAlias = dict[str, Tensor]
 
@@ -36,7 +44,11 @@ class FrameDataset(TorchDataset[Item]):
     * ``normal_camera`` float32, 3 × height × width, 0 where invalid;
     * ``label`` uint8 and ``instance`` int32, height × width;
     * ``flow_px`` float32, 2 × height × width, px, 0 where unknown; with it comes ``flow_valid``
-      bool, 1 × height × width; ``occluded`` bool, the same size.
+      bool, 1 × height × width; ``occluded`` bool, the same size;
+    * optional labels, where the data sets have them, in the same way: ``clean`` and
+      ``right_image`` as the image, ``albedo``, ``shading`` and ``texture_mm`` as the normals,
+      ``specular`` and ``moving`` as ``valid``, ``material`` as the label, ``back_flow_px`` and
+      ``right_from_left_px`` as the flow, ``right_depth_mm`` and ``right_valid`` as the depth.
     """
 
     def __init__(
@@ -49,14 +61,15 @@ class FrameDataset(TorchDataset[Item]):
 
         Args:
             paths: One folder or several.
-            fields: What to decode, among `encoding.FIELDS`.
+            fields: What to decode, among `members.ALL_FIELDS`.
             verify: Compare each shard's hash with the journal once per process.
 
         Raises:
-            DataError: A folder holds no data set, or a field is unknown.
+            DataError: A folder holds no data set, or a field is unknown or of a label that a
+                data set lacks.
         """
         self.datasets = _open(paths, verify)
-        self.fields = _known(fields)
+        self.fields = _known(fields, self.datasets)
 
     def __len__(self) -> int:
         return sum(len(dataset) for dataset in self.datasets)
@@ -105,18 +118,19 @@ class FrameStream(IterableDataset[Item]):
 
         Args:
             paths: One folder or several.
-            fields: What to decode, among `encoding.FIELDS`.
+            fields: What to decode, among `members.ALL_FIELDS`.
             verify: Compare each shard's hash with the journal once per process.
             share: Number of this process and number of processes in a distributed run.
 
         Raises:
-            DataError: A folder holds no data set, a field is unknown, or the share is impossible.
+            DataError: A folder holds no data set, a field is unknown or of a label that a data
+                set lacks, or the share is impossible.
         """
         rank, processes = share
         if not 0 <= rank < processes:
             raise DataError(f"share must be (number, of how many) with 0 <= number, got {share}")
         self.datasets = _open(paths, verify)
-        self.fields = _known(fields)
+        self.fields = _known(fields, self.datasets)
         self.share = share
 
     def __iter__(self) -> Iterator[Item]:
@@ -138,17 +152,16 @@ def item_from_fields(arrays: Mapping[str, Any]) -> Item:
     """
     item: Item = {}
     for name, array in arrays.items():
-        if name == "image":
+        if name in _PICTURES:
             item[name] = torch.from_numpy(_channels_first(array)).float().div_(255)
-        elif name in ("valid", "occluded"):
+        elif name in _FLOWS:
+            item[_FLOWS[name]] = torch.from_numpy(np.isfinite(array[..., 0]))[None]
+            item[name] = torch.from_numpy(np.nan_to_num(_channels_first(array), copy=False))
+        elif array.dtype == np.bool_:
             item[name] = torch.from_numpy(array)[None]
-        elif name == "depth_mm":
-            item[name] = torch.from_numpy(np.nan_to_num(array, copy=False))[None]
-        elif name == "flow_px":
-            item["flow_valid"] = torch.from_numpy(np.isfinite(array[..., 0]))[None]
-            item[name] = torch.from_numpy(np.nan_to_num(_channels_first(array), copy=False))
-        elif name == "normal_camera":
-            item[name] = torch.from_numpy(np.nan_to_num(_channels_first(array), copy=False))
+        elif array.dtype == np.float32:
+            numbers = array[None] if array.ndim == 2 else _channels_first(array)
+            item[name] = torch.from_numpy(np.nan_to_num(numbers, copy=False))
         else:
             item[name] = torch.from_numpy(array.astype(np.int32) if name == "instance" else array)
     return item
@@ -165,8 +178,15 @@ def _open(paths: Path | Sequence[Path], verify: bool) -> list[Dataset]:
     return [Dataset.open(folder, verify) for folder in folders]
 
 
-def _known(fields: Sequence[str]) -> tuple[str, ...]:
-    unknown = [name for name in fields if name not in FIELDS]
+def _known(fields: Sequence[str], datasets: Sequence[Dataset]) -> tuple[str, ...]:
+    unknown = [name for name in fields if name not in ALL_FIELDS]
     if unknown or not fields:
-        raise DataError(f"fields must be among {', '.join(FIELDS)}; got {', '.join(fields)!r}")
+        raise DataError(f"fields must be among {', '.join(ALL_FIELDS)}; got {', '.join(fields)!r}")
+    for dataset in datasets:
+        there = members_of(dataset.labels)
+        if missing := [name for name in fields if ALL_FIELDS[name] not in there]:
+            raise DataError(
+                f"{dataset.path} has no {missing[0]}, only the optional labels "
+                f"{', '.join(dataset.labels) or 'none'}; ask for less or simulate with that label"
+            )
     return tuple(fields)
