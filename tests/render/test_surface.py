@@ -9,81 +9,19 @@ import drjit
 import numpy as np
 import pytest
 
-from endoforge.errors import SceneError, ShapeError
+from endoforge.errors import SceneError, SettingsError, ShapeError
 from endoforge.frames.frame import IGNORE, Frame
-from endoforge.geometry.cameras import FisheyeCamera
-from endoforge.optics.sensor import SensorResponse
-from endoforge.optics.tissue import Tissue
 from endoforge.render.engine import set_render_threads
-from endoforge.render.surface import SurfaceRenderer, View
+from endoforge.render.surface import SurfaceRenderer
 from render import worlds
+from render.worlds import walk
 
 CAMERA = worlds.lenses(48, 36)["kannala-brandt"]
-
-
-def walk(k: int, frames: int = 300) -> View:
-    """The k-th of many views: pose, lights and sensor all change."""
-    poses = [
-        worlds.turned(
-            np.array([np.sin(j / 9), np.cos(j / 7), 5 + 60 * j / frames]), 0.2 * np.sin(j / 20)
-        )
-        for j in (k, k + 1)
-    ]
-    lights = tuple(
-        dataclasses.replace(light, intensity=light.intensity * (1 + 0.001 * k), mu=1 + 0.01 * k)
-        for light in worlds.THREE_LIGHTS
-    )
-    return View(0, k, *poses, lights, SensorResponse(gain=1 + 0.01 * k, metering=0.5, blur_px=0.6))
 
 
 def fingerprint(frame: Frame) -> list[bytes]:
     values = [getattr(frame, field.name) for field in dataclasses.fields(frame)]
     return [value.tobytes() for value in values if isinstance(value, np.ndarray)]
-
-
-@pytest.fixture
-def kernels():
-    """Names the kernels that ran since it was last asked; a compiled kernel has a new name.
-
-    Counting cache misses would not do: kernels from earlier runs lie on the disk.
-    """
-    drjit.set_flag(drjit.JitFlag.KernelHistory, True)
-    drjit.kernel_history_clear()
-
-    def names() -> list[str]:
-        drjit.sync_thread()
-        launches = drjit.kernel_history([drjit.KernelType.JIT])
-        drjit.kernel_history_clear()
-        assert launches
-        return [str(launch["hash"]) for launch in launches]
-
-    yield names
-    drjit.set_flag(drjit.JitFlag.KernelHistory, False)
-
-
-def test_nothing_is_compiled_after_the_first_frame(kernels):
-    renderer = SurfaceRenderer(worlds.tube(), CAMERA, "cpu")
-    renderer.render(walk(0))
-    first = kernels()[-1]
-    for k in range(1, 301):
-        renderer.render(walk(k))
-    assert kernels() == [first] * 300  # and one frame is one kernel
-
-
-def test_nothing_is_compiled_for_another_scene_tissue_or_lens_of_the_same_kind(kernels):
-    SurfaceRenderer(worlds.tube(), CAMERA, "cpu").render(walk(0))
-    known = set(kernels())
-    scenes = [
-        worlds.tube(Tissue(texture_seed=2, tile_mm=70.0)),
-        worlds.tube(rings=30, around=20),
-        worlds.sphere(60.0, 3),
-    ]
-    for scene in scenes:
-        SurfaceRenderer(scene, CAMERA, "cpu").render(walk(1))
-    for width, height in ((60, 44), (61, 43), (7, 3)):
-        other = FisheyeCamera.from_field_of_view(width, height, 120.0, (0.01, 0.0, 0.0, 0.0))
-        SurfaceRenderer(worlds.tube(), other, "cpu").render(walk(2))
-    assert set(kernels()) == known
 
 
 def resident_bytes() -> int:
@@ -184,3 +122,37 @@ def test_a_scene_without_triangles_is_refused():
     scene = worlds.scene_of(np.zeros((3, 3)), np.zeros((0, 3)), np.zeros((3, 3)))
     with pytest.raises(SceneError, match="0 triangles"):
         SurfaceRenderer(scene, CAMERA, "cpu")
+
+
+def test_an_unknown_label_is_refused_with_the_known_ones():
+    with pytest.raises(SettingsError, match="'depht'.*albedo.*texture_mm"):
+        SurfaceRenderer(worlds.plane(30.0), CAMERA, "cpu", frozenset({"depht"}))
+
+
+@pytest.mark.parametrize(
+    ("label", "missing"), [("back_flow_px", "previous_camera_from_world"), ("right", "second eye")]
+)
+def test_a_label_without_what_it_needs_is_refused(label, missing):
+    renderer = SurfaceRenderer(worlds.plane(30.0), CAMERA, "cpu", frozenset({label}))
+    with pytest.raises(ShapeError, match=missing):
+        renderer.render(worlds.view())
+
+
+def test_a_face_of_a_tissue_that_is_not_there_is_refused():
+    scene = worlds.plane(30.0)
+    material = np.array([0, 1], np.uint8)
+    surface = dataclasses.replace(scene.surface, face_material=material)
+    with pytest.raises(SceneError, match="tissue 1 and it has 1 tissues"):
+        SurfaceRenderer(dataclasses.replace(scene, surface=surface), CAMERA, "cpu")
+
+
+@pytest.mark.parametrize("stain", [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0)])
+def test_blood_is_dark_red_and_bile_below_it_is_yellow(stain):
+    scene = worlds.plane(30.0)
+    covered = dataclasses.replace(scene.surface, stain=np.full((4, 2), stain, np.float32))
+    renderer = SurfaceRenderer(
+        dataclasses.replace(scene, surface=covered), CAMERA, "cpu", frozenset({"albedo"})
+    )
+    red, green, blue = np.nanmean(renderer.render(worlds.view()).albedo, axis=(0, 1))
+    assert red > green > blue
+    assert (green / red > 0.5) == (stain[0] == 0)

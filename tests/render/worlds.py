@@ -202,3 +202,16 @@ def view(
     """A view whose second pose is its first unless given."""
     pose = np.eye(4) if pose is None else pose
     return View(0, 0, pose, pose if next_pose is None else next_pose, lights, SensorResponse())
+
+
+def walk(k: int, frames: int = 300) -> View:
+    """The k-th of many views: pose, lights and sensor all change."""
+    poses = [
+        turned(np.array([np.sin(j / 9), np.cos(j / 7), 5 + 60 * j / frames]), 0.2 * np.sin(j / 20))
+        for j in (k, k + 1)
+    ]
+    lights = tuple(
+        replace(light, intensity=light.intensity * (1 + 0.001 * k), mu=1 + 0.01 * k)
+        for light in THREE_LIGHTS
+    )
+    return View(0, k, *poses, lights, SensorResponse(gain=1 + 0.01 * k, metering=0.5, blur_px=0.6))
