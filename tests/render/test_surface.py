@@ -125,7 +125,7 @@ def test_a_scene_without_triangles_is_refused():
 
 
 def test_an_unknown_label_is_refused_with_the_known_ones():
-    with pytest.raises(SettingsError, match="'depht'.*albedo.*texture_mm"):
+    with pytest.raises(SettingsError, match=r"'depht'.*albedo.*texture_mm"):
         SurfaceRenderer(worlds.plane(30.0), CAMERA, "cpu", frozenset({"depht"}))
 
 
