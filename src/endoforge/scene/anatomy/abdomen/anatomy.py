@@ -41,8 +41,8 @@ class AbdomenAnatomy:
 
 #: Where trocars stand: name, a point inside at their height, and the way outwards.
 _PORTS: tuple[tuple[str, tuple[float, float, float], tuple[float, float, float]], ...] = (
-    ("port-camera", (-4.0, 0.0, -138.0), (0.0, 1.0, -0.1)),
-    ("port-epigastric", (-12.0, 0.0, -38.0), (0.0, 1.0, 0.1)),
+    ("port-camera", (10.0, 0.0, -138.0), (0.0, 1.0, -0.1)),
+    ("port-epigastric", (14.0, 0.0, -38.0), (0.0, 1.0, 0.1)),
     ("port-right", (72.0, 0.0, -72.0), (0.25, 1.0, 0.0)),
     ("port-flank", (98.0, -5.0, -95.0), (0.75, 0.65, 0.0)),
 )

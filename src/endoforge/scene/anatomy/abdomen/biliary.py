@@ -11,8 +11,17 @@ from endoforge.distributions import draw
 from endoforge.scene.anatomy.abdomen.gallbladder import Gallbladder
 from endoforge.scene.anatomy.abdomen.hollow import course
 from endoforge.scene.anatomy.abdomen.liver import Liver, lower_face_mm, to_world
+from endoforge.scene.anatomy.abdomen.relief import smooth_noise
 from endoforge.scene.anatomy.abdomen.settings import GallbladderSettings
-from endoforge.scene.anatomy.abdomen.volumes import FAR_MM, Volume, grid_over, tube_volume
+from endoforge.scene.anatomy.abdomen.volumes import (
+    FAR_MM,
+    Grid,
+    Volume,
+    grid_over,
+    smooth_max,
+    smooth_min,
+    tube_volume,
+)
 from endoforge.scene.anatomy.curves import arc_length, unit
 
 DUCT_LABEL, ARTERY_LABEL, TRIANGLE_LABEL, LIGAMENT_LABEL = 8, 9, 10, 5
@@ -29,57 +38,79 @@ class Biliary:
         duct_radius_mm: At each point.
         artery_mm: Cystic artery, from the hepatic artery to the gallbladder.
         artery_radius_mm: At each point.
-        ligament_mm: Hepatoduodenal ligament, from the porta to the duodenum.
+        ribbon_mm: Corners of the hepatoduodenal ligament: at the porta left and right, at the
+            duodenum right and left.
+        plate_mm: On the gallbladder's axis, where the triangle's sheet ends.
         exposure: How far the triangle is dissected, 0 to 1.
         seed: Unevenness.
     """
 
     duct_mm: Curve
     duct_radius_mm: Float64[np.ndarray, "points"]
-    artery_mm: Curve
-    artery_radius_mm: Float64[np.ndarray, "points"]
-    ligament_mm: Curve
+    artery_mm: Float64[np.ndarray, "places 3"]
+    artery_radius_mm: Float64[np.ndarray, "places"]
+    ribbon_mm: Float64[np.ndarray, "4 3"]
+    plate_mm: Float64[np.ndarray, "3"]
     exposure: float
     seed: int
 
     @property
     def corners_mm(self) -> Float64[np.ndarray, "3 3"]:
         """The triangle: neck, junction of the ducts, porta."""
-        return np.stack([self.duct_mm[0], self.duct_mm[-1], self.ligament_mm[0]])
+        return np.stack([self.duct_mm[0], self.duct_mm[-1], self.ribbon_mm[1]])
 
 
 def sample_biliary(
     settings: GallbladderSettings, liver: Liver, bladder: Gallbladder, rng: np.random.Generator
 ) -> Biliary:
     """Draw duct, artery and ligament beside a gallbladder's neck."""
-    flat = np.array([2.0, -16.0]) * liver.size + rng.uniform(-3, 3, 2)
-    face = float(lower_face_mm(liver, flat[:1], flat[1:])[0])
-    porta = to_world(liver, np.array([[flat[0], flat[1], face]]))[0]
-    bowel = np.array([32.0, -16.0, -40.0])
-    junction = porta + (0.42 + 0.15 * rng.uniform()) * (bowel - porta) + (0.0, 6.0, 0.0)
-    outlet = bladder.outlet_mm
-    duct = _winding(outlet, junction, draw(settings.duct_length_mm, rng), rng)
-    spiral = 1 + 0.14 * np.sin(arc_length(duct) * 2 * np.pi / 4.5)
-    width = draw(settings.duct_width_mm, rng)
-    root = porta + np.array([-5.0, 2.0, -8.0])
-    high = 0.5 * (root + bladder.axis_mm[-4]) + rng.uniform(-2, 2, 3) + (0.0, 3.0, -3.0)
-    side = bladder.axis_mm[-14] + unit(np.array([-0.8, 0.5, -0.4])) * bladder.radius_mm[-14]
-    near = bladder.axis_mm[-5] + np.array([-0.7, 0.5, -0.5]) * (bladder.radius_mm[-5] + 1.0)
-    thick = 0.5 * draw(settings.artery_width_mm, rng)
-    artery, taper = course(
-        [_triple(p) for p in (root, high, near, side)],
-        [1.2 * thick, thick, thick, 0.5 * thick],
-        0.6,
-    )
+    ribbon = _ribbon(liver, rng)
+    share = 0.38 + 0.15 * rng.uniform()
+    junction = (1 - share) * ribbon[1] + share * ribbon[2]
+    duct = _winding(bladder.outlet_mm, junction, draw(settings.duct_length_mm, rng), rng)
+    spiral = 1 + 0.08 * np.sin(arc_length(duct) * 2 * np.pi / 5.0)
+    artery, taper = _artery(bladder, ribbon, 0.5 * draw(settings.artery_width_mm, rng), rng)
     return Biliary(
         duct_mm=duct,
-        duct_radius_mm=0.5 * width * spiral,
+        duct_radius_mm=0.5 * draw(settings.duct_width_mm, rng) * spiral,
         artery_mm=artery,
         artery_radius_mm=taper,
-        ligament_mm=course([_triple(porta), _triple(bowel)], [1.0, 1.0], 3.0)[0],
+        ribbon_mm=ribbon,
+        plate_mm=bladder.axis_mm[-11],
         exposure=draw(settings.exposure, rng),
         seed=int(rng.integers(2**31)),
     )
+
+
+def _ribbon(liver: Liver, rng: np.random.Generator) -> Float64[np.ndarray, "4 3"]:
+    """Corners of the hepatoduodenal ligament, hung from the liver's lower face."""
+    shift = rng.uniform(-3, 3, 2)
+    flat = np.array([[-5.0, -13.0], [10.0, -18.0]]) * liver.size + shift
+    face = lower_face_mm(liver, flat[:, 0], flat[:, 1])
+    porta = to_world(liver, np.column_stack([flat, face]))
+    return np.concatenate([porta, [[29.0, -22.0, -42.0], [8.0, -22.0, -46.0]]])
+
+
+def _artery(
+    bladder: Gallbladder,
+    ribbon: Float64[np.ndarray, "4 3"],
+    thick: float,
+    rng: np.random.Generator,
+) -> tuple[Curve, Float64[np.ndarray, "points"]]:
+    """From the right border of the ligament to the neck, then along the gallbladder's left side."""
+    root = 0.85 * ribbon[1] + 0.15 * ribbon[2] + (-3.0, 2.0, -1.0)
+    near = _beside(bladder, -5, 0.7)
+    high = 0.5 * (root + near) + rng.uniform(-2, 2, 3) + (0.0, 2.0, -2.0)
+    points = [root, high, near, _beside(bladder, -12, 0.2), _beside(bladder, -20, 0.0)]
+    return course(
+        [_triple(p) for p in points], [1.2 * thick, thick, thick, 0.6 * thick, 0.4 * thick], 0.6
+    )
+
+
+def _beside(bladder: Gallbladder, at: int, off_mm: float) -> Float64[np.ndarray, "3"]:
+    """A point on the left and lower side of the gallbladder."""
+    way = unit(np.array([-0.75, 0.1, -0.65]))
+    return np.asarray(bladder.axis_mm[at] + way * (bladder.radius_mm[at] + off_mm))
 
 
 def _triple(point: Float[np.ndarray, "3"]) -> tuple[float, float, float]:
@@ -97,7 +128,7 @@ def _winding(
     way = end - start
     straight = float(np.linalg.norm(way))
     aside = unit(np.cross(way, rng.normal(size=3)))
-    bow = 0.35 * np.sqrt(max(length_mm**2 - straight**2, 0.0))
+    bow = 0.22 * np.sqrt(max(length_mm**2 - straight**2, 0.0))
     points = [start, start + 0.33 * way + bow * aside, start + 0.67 * way - 0.6 * bow * aside, end]
     return course([_triple(p) for p in points], [1.0] * 4, 0.6)[0]
 
@@ -113,27 +144,50 @@ def artery_body(biliary: Biliary, step_mm: float) -> Volume:
 
 
 def ligament_body(biliary: Biliary, step_mm: float) -> Volume:
-    """The hepatoduodenal ligament as a body."""
-    axis = biliary.ligament_mm
-    share = np.linspace(0, 1, len(axis))
-    radius = 9.0 + 3.0 * np.sin(np.pi * share) + 0.8 * np.sin(12.0 * share + biliary.seed % 7)
-    return tube_volume(axis, radius, step_mm, margin_mm=12.0)
+    """The hepatoduodenal ligament: a fatty fold with the common duct in its right border."""
+    left, right, low_right, low_left = biliary.ribbon_mm
+    halves = np.stack([[left, right, low_right], [left, low_right, low_left]])
+    sheet = _sheet(halves, 3.4, step_mm)
+    uneven = smooth_noise(_points(sheet.grid), 13.0, biliary.seed).reshape(sheet.grid.shape)
+    values = sheet.values - np.clip(1.3 * uneven, -1.5, 2.5).astype(np.float32)
+    for start, end, radius in ((right, low_right, 4.8), (left, low_left, 4.0)):
+        axis = course([_triple(start), _triple(end)], [1.0, 1.0], 2.0)[0]
+        tube = tube_volume(axis, np.full(len(axis), radius), step_mm, 12.0)
+        values = smooth_min(values, tube.on(sheet.grid), 6.0)
+    return Volume(sheet.grid, np.minimum(values, FAR_MM).astype(np.float32))
 
 
 def triangle_body(biliary: Biliary, step_mm: float) -> Volume:
     """The fatty sheet between duct, common duct and liver, with windows where it is dissected."""
-    corners = biliary.corners_mm
     bare = biliary.exposure
-    thick = 1.4 + 3.2 * (1.0 - bare)
-    grid = grid_over(corners.min(axis=0) - 12.0, corners.max(axis=0) + 12.0, step_mm)
-    x, y, z = np.meshgrid(*(a.ravel() for a in grid.axes()), indexing="ij")
-    points = np.stack([x, y, z], axis=-1).reshape(-1, 3)
-    away = cKDTree(_over_triangle(corners, 0.8)).query(points)[0] - thick
-    middle = corners.mean(axis=0)
-    for window, size in ((middle, 6.5), (0.6 * middle + 0.4 * corners[2], 4.5)):
-        if bare > 0.3:
+    neck, junction, porta = biliary.corners_mm
+    halves = np.stack([[biliary.plate_mm, junction, porta], [neck, junction, biliary.plate_mm]])
+    sheet = _sheet(halves, 0.9 + 2.7 * (1.0 - bare), step_mm)
+    points = _points(sheet.grid)
+    away = sheet.values - 0.7 * smooth_noise(points, 10.0, biliary.seed).reshape(sheet.grid.shape)
+    artery = biliary.artery_mm[len(biliary.artery_mm) // 4]
+    middle = biliary.duct_mm[len(biliary.duct_mm) // 2]
+    for window, size in ((0.5 * (artery + middle), 4.6), (0.6 * artery + 0.4 * porta, 3.4)):
+        if bare > 0.35:
             hole = np.linalg.norm(points - window, axis=1) - size * bare
-            away = np.maximum(away, -hole)
+            away = smooth_max(away, -hole.reshape(sheet.grid.shape), 2.0)
+    return Volume(sheet.grid, np.minimum(away, FAR_MM).astype(np.float32))
+
+
+def _points(grid: Grid) -> Float64[np.ndarray, "points 3"]:
+    lines = [axis.ravel() for axis in grid.axes()]
+    points = np.stack(np.meshgrid(*lines, indexing="ij"), axis=-1)
+    return points.reshape(-1, 3).astype(np.float64)
+
+
+def _sheet(
+    triangles: Float64[np.ndarray, "triangles 3 3"], half_mm: float, step_mm: float
+) -> Volume:
+    """Everything within half a thickness of flat triangles."""
+    corners = triangles.reshape(-1, 3)
+    grid = grid_over(corners.min(axis=0) - 14.0, corners.max(axis=0) + 14.0, step_mm)
+    dense = np.concatenate([_over_triangle(t, 1.0) for t in triangles])
+    away = cKDTree(dense).query(_points(grid))[0] - half_mm
     return Volume(grid, np.minimum(away, FAR_MM).reshape(grid.shape).astype(np.float32))
 
 

@@ -44,6 +44,7 @@ class AbdomenDraw:
     duodenum: hollow.Tube
     colon: hollow.Tube
     small_bowel: hollow.Tube | None
+    spleen: hollow.Tube
     fat: fat.Fat
     ligament: ligament.Ligament
     moves: motion.Moves | None
@@ -80,6 +81,7 @@ def sample_abdomen(settings: AbdomenSettings, rng: np.random.Generator) -> Abdom
         duodenum=duodenum,
         colon=hollow.sample_colon_tube(settings.bowel, rng),
         small_bowel=hollow.sample_small_bowel(settings.bowel, rng),
+        spleen=hollow.sample_spleen(rng),
         fat=fat.sample_fat(settings.fat, rng),
         ligament=sling,
         moves=motion.sample_moves(settings.motion, rng) if settings.motion else None,
@@ -123,9 +125,10 @@ def _hanging(organs: list[Organ], draw: AbdomenDraw, room: Volume) -> list[Organ
 def _motion(surface: Surface, draw: AbdomenDraw, room: Volume) -> motion.BodyMotion | None:
     if draw.moves is None:
         return None
-    return motion.body_motion(
-        surface.vertices_mm, motion.BodyField(room, draw.cavity.top, draw.moves)
-    )
+    wall = np.zeros(len(surface.vertices_mm), dtype=bool)
+    wall[surface.faces[surface.face_instance == 1]] = True  # the wall comes first
+    field = motion.BodyField(room, draw.cavity.top, draw.moves)
+    return motion.body_motion(surface.vertices_mm, field, wall)
 
 
 def drawn_organs(draw: AbdomenDraw, room: Volume, step_mm: float) -> list[Organ]:
@@ -134,7 +137,8 @@ def drawn_organs(draw: AbdomenDraw, room: Volume, step_mm: float) -> list[Organ]
     duct = _fitted(biliary.duct_body(draw.biliary, _FINE_MM * 0.6), room, [bladder])
     artery = _fitted(biliary.artery_body(draw.biliary, _FINE_MM * 0.6), room, [bladder, duct])
     body = liver.liver_volume(draw.liver, room, step_mm)
-    body = _fitted(body, room, [bladder, duct, artery])
+    body = carved(liver.drawn_up(body, bladder), [bladder], _GAP_MM, 3.5)
+    body = _fitted(body, room, [duct, artery])
     organs = [
         cavity.wall_organ(draw.cavity, room),
         liver.liver_organ(draw.liver, body),
@@ -143,9 +147,9 @@ def drawn_organs(draw: AbdomenDraw, room: Volume, step_mm: float) -> list[Organ]
         organ_from("cystic artery", biliary.ARTERY_LABEL, "artery", artery, 3),
     ]
     above = [bladder, duct, artery, body]
-    for tube in (draw.stomach, draw.duodenum, draw.colon, draw.small_bowel):
+    for tube in (draw.stomach, draw.duodenum, draw.colon, draw.small_bowel, draw.spleen):
         if tube is not None:
-            above.append(_fitted(hollow.tube_body(tube, step_mm), room, above))
+            above.append(_fitted(hollow.tube_body(tube, 1.2 * step_mm), room, above))
             organs.append(hollow.hollow_organ(tube, above[-1]))
     fine = min(step_mm, 1.5)
     cord = _fitted(biliary.ligament_body(draw.biliary, fine), room, above)
@@ -156,9 +160,10 @@ def drawn_organs(draw: AbdomenDraw, room: Volume, step_mm: float) -> list[Organ]
     organs.append(fat.fat_organ("hepatocystic triangle", draw.fat, sheet, 0.4))
     organs[-1] = replace(organs[-1], label=biliary.TRIANGLE_LABEL)
     above.append(sheet)
-    bed = _fitted(fat.bed_volume(room, draw.fat, step_mm), room, above)
+    bed = _fitted(fat.bed_volume(room, draw.fat, 1.5 * step_mm), room, above)
     organs.append(fat.fat_organ("bed", draw.fat, bed, 0.3))
     apron = fat.omentum_volume(draw.fat, room, [*above[5:8], bed], step_mm)
+    apron = fat.with_bands(apron, draw.fat, draw.gallbladder.axis_mm[8:], step_mm)
     apron = _fitted(apron, room, [*above, bed])
     organs.append(fat.fat_organ("omentum", draw.fat, apron, 1.0))
     return [*organs, *ligament.ligament_organs(draw.ligament, body, room)]

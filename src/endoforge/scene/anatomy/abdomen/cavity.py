@@ -19,7 +19,7 @@ from endoforge.scene.anatomy.abdomen.volumes import Volume, grid_over, smooth_ma
 WALL_LABEL, DIAPHRAGM_LABEL = 3, 13
 
 _POWER = 2.5
-_COARSE = 2.0  # the wall is smooth: its grid is this much coarser
+_COARSE = 2.5  # the wall is smooth: its grid is this much coarser
 _COSTAL_MM = 25.0
 
 

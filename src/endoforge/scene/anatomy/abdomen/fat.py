@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32
 
-from endoforge.distributions import draw
+from endoforge.distributions import draw, draw_count
 from endoforge.scene.anatomy.abdomen.organs import Organ, organ_from, shifted_along_normals, tinted
 from endoforge.scene.anatomy.abdomen.relief import lobules, smooth_noise
 from endoforge.scene.anatomy.abdomen.settings import FatSettings
@@ -19,9 +19,12 @@ from endoforge.scene.anatomy.abdomen.volumes import (
     kept_inside,
     smooth_max,
     smooth_min,
+    tube_volume,
 )
 
 FAT_LABEL = 4
+
+_KNOWN_MM = 19.0  # bodies know their distances this far out
 
 
 @dataclass(frozen=True)
@@ -32,21 +35,27 @@ class Fat:
         thickness_mm: Of the omentum.
         reach: How much of the bowel it covers, 0 to 1.
         lobule_mm: Width of its lobules.
+        bands: Adhesions: for each, where it is stuck and where it begins, shares from 0 to 1.
         seed: Unevenness.
     """
 
     thickness_mm: float
     reach: float
     lobule_mm: float
+    bands: tuple[tuple[float, float], ...]
     seed: int
 
 
 def sample_fat(settings: FatSettings, rng: np.random.Generator) -> Fat:
     """Draw the fat of one abdomen."""
     return Fat(
-        thickness_mm=12.0 * draw(settings.amount, rng),
+        thickness_mm=9.0 * draw(settings.amount, rng),
         reach=draw(settings.reach, rng),
         lobule_mm=draw(settings.lobule_mm, rng),
+        bands=tuple(
+            (float(rng.uniform()), float(rng.uniform()))
+            for _ in range(draw_count(settings.adhesions, rng))
+        ),
         seed=int(rng.integers(2**31)),
     )
 
@@ -75,13 +84,51 @@ def omentum_volume(fat: Fat, room: Volume, under: Sequence[Volume], step_mm: flo
     """An apron over whatever lies under it, thinning out towards its rim."""
     grid = grid_over((-125.0, -35.0, room.grid.origin_mm[2]), (125.0, 70.0, -35.0), step_mm)
     ground = np.full(grid.shape, np.float32(FAR_MM))
+    nearest = ground
     for body in under:
-        ground = smooth_min(ground, body.on(grid), 18.0)
-    values = ground - _thickness(fat, grid)
+        values = body.on(grid)
+        ground, nearest = smooth_min(ground, values, 14.0), np.minimum(nearest, values)
+    ground = np.where(nearest < _KNOWN_MM, ground, np.float32(FAR_MM))
+    values = ground - np.minimum(_thickness(fat, grid), np.float32(0.8 * _KNOWN_MM))
     behind = -22.0 - grid.axes()[1]  # nothing hangs behind the organs
     values = smooth_max(values, np.broadcast_to(behind, values.shape), 6.0)
     body = Volume(grid, np.clip(values, -FAR_MM, FAR_MM).astype(np.float32))
     return kept_inside(body, room, 2.0, 8.0)
+
+
+def with_bands(
+    apron: Volume, fat: Fat, stuck_mm: Float[np.ndarray, "points 3"], step_mm: float
+) -> Volume:
+    """Draw the apron up to what it is stuck to, in bands that widen at both ends.
+
+    Args:
+        apron: The omentum.
+        fat: Says how many bands and where along the organ.
+        stuck_mm: Points on the organ that it is stuck to.
+        step_mm: Of the grid.
+    """
+    grid, values = apron.grid, apron.values
+    for place, begin in fat.bands:
+        end = stuck_mm[int(place * (len(stuck_mm) - 1))]
+        start = np.array([end[0] - 30.0 + 50.0 * begin, -6.0, -78.0 - 12.0 * begin])
+        share = np.linspace(0.0, 1.0, 60)[:, None]
+        axis = (1 - share) * start + share * end
+        axis[:, 1] -= 8.0 * np.sin(np.pi * share[:, 0])  # it hangs through
+        uneven = 1 + 0.35 * np.sin(9.0 * share[:, 0] + 20.0 * place)
+        radius = (1.8 + 8.0 * (2 * share[:, 0] - 1) ** 4) * uneven
+        band = tube_volume(axis, radius, 0.75 * step_mm, 10.0)
+        grid, values = _merged(Volume(grid, values), band)
+    return Volume(grid, values)
+
+
+def _merged(one: Volume, two: Volume) -> tuple[Grid, Float32[np.ndarray, "i j k"]]:
+    """Both bodies, drawn together where they meet, on a grid that holds both."""
+    low = np.minimum(one.grid.origin_mm, two.grid.origin_mm)
+    high = np.maximum(one.grid.high_mm, two.grid.high_mm)
+    grid = grid_over(low, high, one.grid.step_mm)
+    here, there = one.on(grid), two.on(grid)
+    joined = np.where(there < _KNOWN_MM, smooth_min(here, there, 12.0), here)
+    return grid, joined.astype(np.float32)
 
 
 def _thickness(fat: Fat, grid: Grid) -> Float32[np.ndarray, "i 1 k"]:

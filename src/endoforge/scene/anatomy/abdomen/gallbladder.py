@@ -46,10 +46,10 @@ def sample_gallbladder(
     """Draw a gallbladder that lies along the lower face of a liver."""
     length, width = draw(settings.length_mm, rng), draw(settings.width_mm, rng)
     size = liver.size
-    neck = np.array([24.0, -2.0]) * size + rng.uniform(-4, 4, 2)
-    way = np.array([0.45, 0.89]) + rng.uniform(-0.12, 0.12, 2)
+    neck = np.array([38.0, -4.0]) * size + rng.uniform(-4, 4, 2)
+    way = np.array([0.33, 0.94]) + rng.uniform(-0.12, 0.12, 2)
     share = np.linspace(1.0, 0.0, 60)  # from the fundus
-    flat = neck + share[:, None] * (way / np.linalg.norm(way)) * length * 0.8
+    flat = neck + share[:, None] * (way / np.linalg.norm(way)) * length * 0.74
     radius = 0.5 * width * _profile(share)
     above = lower_face_mm(liver, flat[:, 0], np.minimum(flat[:, 1], 56.0 * size))
     # embedded 0.5: the axis lies in the liver's face
@@ -93,8 +93,8 @@ def gallbladder_organ(gallbladder: Gallbladder, body: Volume) -> Organ:
     """The gallbladder's surface; inflammation makes it uneven and red."""
     organ = organ_from("gallbladder", GALLBLADDER_LABEL, "gallbladder", body)
     points, red = organ.vertices_mm, gallbladder.inflammation
-    noise = smooth_noise(points, 14.0, gallbladder.seed)
-    organ = shifted_along_normals(organ, -(0.25 + 0.7 * red) * np.clip(noise + 1.0, 0, 2))
+    noise = smooth_noise(points, 22.0, gallbladder.seed)
+    organ = shifted_along_normals(organ, -(0.2 + 0.6 * red) * np.clip(noise + 1.0, 0, 2))
     organ = tinted(organ, 0.06 * smooth_noise(points, 20.0, gallbladder.seed + 1) - 0.15 * red)
     blush = red * (0.5 + 0.25 * np.clip(smooth_noise(points, 18.0, gallbladder.seed + 2), -2, 2))
     colour = np.stack([1 - 0.1 * blush, 1 - 0.55 * blush, 1 - 0.45 * blush], axis=1)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stomach, duodenum, colon and small bowel: tubes of changing width along their courses."""
+"""Stomach, bowel and spleen: tubes of changing width along their courses."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,9 @@ from endoforge.scene.anatomy.abdomen.settings import BowelSettings
 from endoforge.scene.anatomy.abdomen.volumes import Volume, tube_volume
 from endoforge.scene.anatomy.curves import arc_length, resample
 
-STOMACH_LABEL, BOWEL_LABEL = 11, 12
+STOMACH_LABEL, BOWEL_LABEL, SPLEEN_LABEL = 11, 12, 15
+
+_KINDS = {"stomach": (STOMACH_LABEL, "stomach"), "spleen": (SPLEEN_LABEL, "spleen")}
 
 _MARGIN_MM = 20.0  # the omentum needs to know how far away the bowel is
 
@@ -55,13 +57,13 @@ def sample_stomach(settings: BowelSettings, rng: np.random.Generator) -> tuple[T
     size = draw(settings.stomach, rng)
     shift = rng.uniform(-6, 6, 3)
     points = np.array(
-        [(-92, -38, 62), (-96, -16, 20), (-80, 6, -18), (-45, 14, -44), (-8, 6, -52), (14, -4, -46)]
+        [(-92, -38, 62), (-96, -16, 20), (-80, 0, -18), (-45, 4, -44), (-8, -2, -52), (14, -8, -46)]
     )
     points[:4] = points[:4] + shift
     radii = [26 * size, 33 * size, 31 * size, 25 * size, 18 * size, 10.0]
     axis, radius = course([tuple(p) for p in points.tolist()], radii, 4.0)
     stomach = Tube("stomach", axis, radius, int(rng.integers(2**31)))
-    path = [(16.0, -6.0, -46.0), (34.0, -14.0, -42.0), (48.0, -34.0, -60.0), (46.0, -46.0, -110.0)]
+    path = [(16.0, -10.0, -46.0), (34.0, -17.0, -42.0), (48.0, -34.0, -60.0), (46.0, -46.0, -110.0)]
     axis, radius = course(path, [10.0, 14.0, 13.0, 13.0], 3.0)
     return stomach, Tube("duodenum", axis, radius, int(rng.integers(2**31)))
 
@@ -75,10 +77,10 @@ def sample_colon_tube(settings: BowelSettings, rng: np.random.Generator) -> Tube
         (108.0, -42.0, -190.0),
         (112.0, -36.0, -120.0),
         (96.0, -20.0, -78.0),
-        (62.0, 2.0 + sink[0], -94.0),
-        (15.0, 8.0 + sink[1], -106.0),
-        (-40.0, 6.0 + sink[2], -98.0),
-        (-92.0, -10.0, -66.0),
+        (62.0, -8.0 + sink[0], -94.0),
+        (15.0, -5.0 + sink[1], -106.0),
+        (-40.0, -6.0 + sink[2], -98.0),
+        (-92.0, -18.0, -66.0),
         (-118.0, -45.0, -10.0),
     ]
     axis, base = course(path, [radius] * len(path), 2.5)
@@ -100,11 +102,19 @@ def sample_small_bowel(settings: BowelSettings, rng: np.random.Generator) -> Tub
         across = np.linspace(-78, 78, 6) * (1 if row % 2 else -1)
         for x in across:
             wobble = rng.uniform(-1, 1, 3) * (9.0, 8.0, 0.3 * width)
-            points.append((float(x + wobble[0]), float(-14.0 + wobble[1]), float(z + wobble[2])))
+            points.append((float(x + wobble[0]), float(-24.0 + wobble[1]), float(z + wobble[2])))
     axis, radius = course(points, [0.5 * width] * len(points), 3.0)
     way = arc_length(axis)
     radius = radius * (1 + 0.10 * np.sin(way / 17.0) + 0.07 * np.sin(way / 7.3 + 1.0))
     return Tube("small bowel", axis, radius, int(rng.integers(2**31)))
+
+
+def sample_spleen(rng: np.random.Generator) -> Tube:
+    """Draw the spleen as a short, thick, bent tube under the left dome."""
+    size = float(rng.uniform(0.85, 1.15))
+    path = [(-104.0, -52.0, 5.0), (-116.0, -42.0, 35.0), (-106.0, -44.0, 66.0)]
+    axis, radius = course(path, [20.0 * size, 27.0 * size, 21.0 * size], 3.0)
+    return Tube("spleen", axis, radius, int(rng.integers(2**31)))
 
 
 def tube_body(tube: Tube, step_mm: float) -> Volume:
@@ -114,9 +124,8 @@ def tube_body(tube: Tube, step_mm: float) -> Volume:
 
 def hollow_organ(tube: Tube, body: Volume) -> Organ:
     """A hollow organ's surface."""
-    stomach = tube.name == "stomach"
-    label = STOMACH_LABEL if stomach else BOWEL_LABEL
-    organ = organ_from(tube.name, label, "stomach" if stomach else "bowel", body)
+    label, material = _KINDS.get(tube.name, (BOWEL_LABEL, "bowel"))
+    organ = organ_from(tube.name, label, material, body)
     noise = smooth_noise(organ.vertices_mm, 16.0, tube.seed)
     organ = shifted_along_normals(organ, -0.5 * np.clip(noise + 1.0, 0, 2))
     return tinted(organ, 0.07 * smooth_noise(organ.vertices_mm, 28.0, tube.seed + 1))

@@ -73,14 +73,14 @@ def _sheet(
     eye = np.array([ligament.x_mm, 5.0, 48.0])
     angle = np.radians(np.linspace(-42.0, 78.0, _ROWS))
     from_liver = _leaves(liver, eye, angle, 0.6)
-    bent = angle - np.radians(26.0) * np.linspace(1, 0, _ROWS) ** 2
+    bent = angle - np.radians(11.0) * np.linspace(1, 0, _ROWS) ** 2
     to_wall = _leaves(room, eye, bent, 0.6)
     share = np.linspace(0, 1, _COLUMNS)[None, :, None]
     points = from_liver[:, None] * (1 - share) + to_wall[:, None] * share
     reach = np.linalg.norm(to_wall - from_liver, axis=1)[:, None]
     bulge = np.sin(np.pi * share[..., 0]) * np.minimum(reach / 25.0, 1.0)
     flat = points.reshape(-1, 3) * (1.0, 1.0, 1.0)
-    wave = smooth_noise(flat, 42.0, ligament.seed + 5).reshape(_ROWS, _COLUMNS)
+    wave = smooth_noise(flat, 80.0, ligament.seed + 5).reshape(_ROWS, _COLUMNS)
     points[..., 0] += ligament.wave_mm * wave * bulge
     return points
 

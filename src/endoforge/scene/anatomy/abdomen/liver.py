@@ -11,6 +11,7 @@ from endoforge.scene.anatomy.abdomen.organs import Organ, organ_from, shifted_al
 from endoforge.scene.anatomy.abdomen.relief import lobules, smooth_noise
 from endoforge.scene.anatomy.abdomen.settings import LiverSettings
 from endoforge.scene.anatomy.abdomen.volumes import (
+    FAR_MM,
     Grid,
     Volume,
     ellipsoid,
@@ -76,8 +77,8 @@ def sample_liver(settings: LiverSettings, notch_x: float, rng: np.random.Generat
 
 
 def lower_face_mm(
-    liver: Liver, x: Float[np.ndarray, "*any"], y: Float[np.ndarray, "*any"]
-) -> Float[np.ndarray, "*any"]:
+    liver: Liver, x: Float[np.ndarray, "..."], y: Float[np.ndarray, "..."]
+) -> Float[np.ndarray, "..."]:
     """Height (z) of the lower face in the liver's frame: lowest at the edge, rising behind it."""
     size = liver.size
     edge = (-6.0 - 0.40 * x) * size
@@ -102,10 +103,26 @@ def liver_volume(liver: Liver, room: Volume, step_mm: float) -> Volume:
     grid = grid_over((-125 * size, -90 * size, -85 * size), (155 * size, 110, 115 * size), step_mm)
     x, y, z = _into_liver(liver, grid)
     lobes = smooth_min(_right(liver, x, y, z), _left(liver, x, y, z), 30.0)
+    lobes = lobes + _swell(liver, x, y, z)
     lower = (lower_face_mm(liver, x, y) - z) / np.float32(np.hypot(1.0, 0.7 * liver.slope))
+    lower = lower + 0.6 * _swell(liver, y, x, z)
     values = smooth_max(lobes, lower, _EDGE_ROUND_MM)
     body = Volume(grid, np.minimum(values, 24.0).astype(np.float32))
     return kept_inside(body, room, 1.0, 10.0)
+
+
+def _swell(liver: Liver, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Slow unevenness of the large faces, mm."""
+    one, two = liver.wave_phase
+    along = np.sin(x / 15.0 + one) * np.sin(y / 21.0 + two) + np.sin(z / 17.0 + one + two)
+    return np.asarray(1.3 * along, dtype=np.float32)
+
+
+def drawn_up(body: Volume, bladder: Volume) -> Volume:
+    """Let the liver's capsule climb a little way up the gallbladder, as the peritoneum does."""
+    beside = bladder.on(body.grid)
+    values = smooth_min(body.values, beside, 10.0)
+    return Volume(body.grid, np.where(beside < FAR_MM, values, body.values).astype(np.float32))
 
 
 def _into_liver(liver: Liver, grid: Grid) -> tuple[Float32[np.ndarray, "..."], ...]:

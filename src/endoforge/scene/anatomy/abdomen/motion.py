@@ -10,36 +10,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float, Float32, Float64, Int64
 
 from endoforge.distributions import draw
 from endoforge.errors import SceneError
+from endoforge.scene.anatomy.abdomen.pulling import Grip, grip_of, way_at, within_reach
 from endoforge.scene.anatomy.abdomen.settings import BodyMotionSettings
 from endoforge.scene.anatomy.abdomen.volumes import Volume
 from endoforge.scene.anatomy.curves import unit
+from endoforge.scene.pulls import Pull
 
 _BREATH_REACH_MM = 290.0  # from the dome down to where nothing moves
 _HEART_MM = 38.0
 _WALL_MM = 28.0  # organs stop moving this close to the still wall
-_LEAST_DETERMINANT = 0.15
+_LEAST_DETERMINANT = 0.05
 _LEAST_SHARE = 1e-4  # what takes less part than this stands still
-
-
-@dataclass(frozen=True, eq=False)
-class Pull:
-    """A grasper that holds an organ and moves it.
-
-    Attributes:
-        instance: The object held, as in `Surface.face_instance`; what touches it follows.
-        point_mm: Where it is held at rest, world.
-        displacement_mm: Way of that point for the frames -1 to one past the last.
-        reach_mm: How far around that point tissue follows.
-    """
-
-    instance: int
-    point_mm: Float64[np.ndarray, "3"]
-    displacement_mm: Float64[np.ndarray, "frames 3"]
-    reach_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,34 +66,33 @@ class BodyField:
     moves: Moves
     pulls: tuple[Pull, ...] = ()
 
-    def weights(
-        self, points_mm: Float[np.ndarray, "points 3"]
-    ) -> Float32[np.ndarray, "points motions"]:
-        """Share of each motion that a point at rest takes part in, 0 to 1."""
+    def weights(self, points_mm: Float[np.ndarray, "points 3"]) -> Float32[np.ndarray, "points 2"]:
+        """Share of breath and heartbeat that a point at rest takes part in, 0 to 1."""
         points = np.asarray(points_mm, dtype=np.float64)
-        columns = [self._breathing(points), self._beating(points)]
-        columns.extend(self._pulled(points, pull) for pull in self.pulls)
-        shares = np.stack(columns, axis=1).astype(np.float32)
-        shares[shares < _LEAST_SHARE] = 0
-        return shares
+        shares = np.stack([self._breathing(points), self._beating(points)], axis=1)
+        shares = shares.astype(np.float32)
+        shares[shares < _LEAST_SHARE] = 0.0
+        return np.asarray(shares, dtype=np.float32)
 
-    def amplitudes_mm(self, frame: int) -> Float64[np.ndarray, "motions 3"]:
-        """How far each motion has gone at a frame, mm."""
+    def amplitudes_mm(self, frame: int) -> Float64[np.ndarray, "2 3"]:
+        """How far breath and heartbeat have gone at a frame, mm."""
         moves = self.moves
         time = frame / moves.frames_per_s
         rows = [
             moves.breath_mm * breath_at(time * moves.breaths_per_s + moves.phase[0]),
             moves.beat_mm * beat_at(time * moves.beats_per_s + moves.phase[1]),
         ]
-        rows.extend(_at_frame(pull.displacement_mm, frame) for pull in self.pulls)
         return np.stack(rows)
 
     def moved(
         self, points_mm: Float[np.ndarray, "points 3"], frame: int
     ) -> Float64[np.ndarray, "points 3"]:
         """Where points that are given at rest are at a frame, world mm."""
-        step = self.weights(points_mm).astype(np.float64) @ self.amplitudes_mm(frame)
-        return np.asarray(np.asarray(points_mm, dtype=np.float64) + step)
+        points = np.asarray(points_mm, dtype=np.float64)
+        moved = points + self.weights(points).astype(np.float64) @ self.amplitudes_mm(frame)
+        for pull in self.pulls:
+            moved += grip_of(points, pull, self.room).displacement_mm(frame)
+        return np.asarray(moved)
 
     def _breathing(self, points: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "points"]:
         x, y, z = points.T
@@ -123,15 +107,6 @@ class BodyField:
         heart = np.array([-28.0, 22.0, self.top_mm - 8.0])
         away = ((points - heart) ** 2).sum(axis=1)
         return np.asarray(np.exp(-0.5 * away / _HEART_MM**2))
-
-    def _pulled(
-        self, points: Float64[np.ndarray, "points 3"], pull: Pull
-    ) -> Float64[np.ndarray, "points"]:
-        """1 at the point held, smoothly 0 at its reach and at the wall."""
-        squared = ((points - pull.point_mm) ** 2).sum(axis=1) / pull.reach_mm**2
-        fall = np.clip(1.0 - squared, 0.0, 1.0) ** 3
-        room = float(-self.room.at(pull.point_mm[None])[0])
-        return np.asarray(fall * _step(-self.room.at(points) / min(_WALL_MM, max(room, 4.0))))
 
 
 def breath_at(phase: float) -> float:
@@ -155,30 +130,33 @@ def _step(t: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     return np.asarray(t * t * (3.0 - 2.0 * t))
 
 
-def _at_frame(displacement_mm: Float64[np.ndarray, "frames 3"], frame: int) -> np.ndarray:
-    return displacement_mm[min(max(frame + 1, 0), len(displacement_mm) - 1)]
-
-
 @dataclass(frozen=True, eq=False)
 class BodyMotion:
     """An abdomen's vertices in its moving space; a `scene.records.Motion`.
 
     Attributes:
         rest_mm: Vertices at rest, world.
-        weights: Share of each motion that a vertex takes part in.
+        weights: Share of breath and heartbeat that a vertex takes part in.
         field: The moving space.
+        wall: True for vertices of the wall, which no pull moves.
+        held: For each pull the vertices within its reach, and how they follow.
         moving: True for every vertex that ever leaves its rest position.
     """
 
     rest_mm: Float32[np.ndarray, "vertices 3"]
-    weights: Float32[np.ndarray, "vertices motions"]
+    weights: Float32[np.ndarray, "vertices 2"]
     field: BodyField
+    wall: Bool[np.ndarray, "vertices"]
+    held: tuple[tuple[Int64[np.ndarray, "_"], Grip], ...]
     moving: Bool[np.ndarray, "vertices"]
 
     def vertices_at(self, frame: int) -> Float32[np.ndarray, "vertices 3"]:
         """World positions of all vertices at a frame, mm."""
         amplitudes = self.field.amplitudes_mm(frame).astype(np.float32)
-        return np.asarray(self.rest_mm + self.weights @ amplitudes, dtype=np.float32)
+        vertices = np.asarray(self.rest_mm + self.weights @ amplitudes, dtype=np.float32)
+        for index, grip in self.held:
+            vertices[index] += grip.displacement_mm(frame).astype(np.float32)
+        return vertices
 
     def pulled(self, pulls: Sequence[Pull]) -> "BodyMotion":
         """The same abdomen with graspers that pull on it.
@@ -186,9 +164,9 @@ class BodyMotion:
         Raises:
             SceneError: A pull is so far for its reach that tissue would fold over.
         """
-        motion = body_motion(self.rest_mm, replace(self.field, pulls=tuple(pulls)))
-        _check_unfolded(motion)
-        return motion
+        field = replace(self.field, pulls=tuple(pulls))
+        _check_unfolded(field)
+        return body_motion(self.rest_mm, field, self.wall)
 
 
 def sample_moves(settings: BodyMotionSettings, rng: np.random.Generator) -> Moves:
@@ -205,10 +183,26 @@ def sample_moves(settings: BodyMotionSettings, rng: np.random.Generator) -> Move
     )
 
 
-def body_motion(rest_mm: Float32[np.ndarray, "vertices 3"], field: BodyField) -> BodyMotion:
-    """Let a surface's vertices move with a field."""
+def body_motion(
+    rest_mm: Float32[np.ndarray, "vertices 3"],
+    field: BodyField,
+    wall: Bool[np.ndarray, "vertices"],
+) -> BodyMotion:
+    """Let a surface's vertices move with a field.
+
+    Args:
+        rest_mm: World positions at rest.
+        field: The moving space.
+        wall: True for vertices that no pull moves.
+    """
     weights = field.weights(rest_mm)
-    return BodyMotion(rest_mm, weights, field, np.asarray((weights > 0).any(axis=1)))
+    moving = np.asarray((weights > 0).any(axis=1))
+    held = []
+    for pull in field.pulls:
+        index = np.flatnonzero(within_reach(rest_mm, pull) & ~wall)
+        held.append((index, grip_of(rest_mm[index], pull, field.room)))
+        moving[index] = True
+    return BodyMotion(rest_mm, weights, field, wall, tuple(held), moving)
 
 
 def sagged(
@@ -230,31 +224,25 @@ def sagged(
     return np.asarray(points + sag_mm * free[:, None] * gravity, dtype=np.float32)
 
 
-def _check_unfolded(motion: BodyMotion) -> None:
+def _check_unfolded(field: BodyField) -> None:
     """Refuse a field whose space folds at one of the frames in which a pull is at its farthest."""
-    field, count = motion.field, 3000
-    points = motion.rest_mm[:: max(len(motion.rest_mm) // count, 1)].astype(np.float64)
-    near = np.concatenate(
-        [p.point_mm + p.reach_mm * _BALL for p in field.pulls] or [np.zeros((0, 3))]
-    )
-    points = np.concatenate([points, near])
-    slopes = []
-    for axis in np.eye(3):
-        ahead, behind = field.weights(points + axis), field.weights(points - axis)
-        slopes.append((ahead - behind).astype(np.float64) / 2.0)
-    slope = np.stack(slopes, axis=2)
     for pull in field.pulls:
+        points = pull.point_mm + pull.reach_mm * _BALL
+        points = points[field.room.at(points) < 0]
         frame = int(np.argmax(np.linalg.norm(pull.displacement_mm, axis=1))) - 1
-        jacobian = np.eye(3) + np.einsum("kx,pky->pxy", field.amplitudes_mm(frame), slope)
-        least = float(np.linalg.det(jacobian).min())
+        slopes = [
+            (field.moved(points + axis, frame) - field.moved(points - axis, frame)) / 2.0
+            for axis in np.eye(3)
+        ]
+        least = float(np.linalg.det(np.stack(slopes, axis=2)).min(initial=1.0))
         if least < _LEAST_DETERMINANT:
-            way = float(np.linalg.norm(_at_frame(pull.displacement_mm, frame)))
+            way, free = way_at(pull, frame), -float(field.room.at(pull.point_mm[None])[0])
             raise SceneError(
-                f"a pull of {way:.1f} mm with a reach of {pull.reach_mm:.1f} mm would fold the "
-                f"tissue (determinant {least:.2f}, at least {_LEAST_DETERMINANT} is needed); "
-                f"pull less far, or let tissue follow within {2.2 * way:.0f} mm or more"
+                f"a pull of {np.linalg.norm(way):.1f} mm with a reach of {pull.reach_mm:.1f} mm, "
+                f"{free:.0f} mm from the wall, would fold the tissue (determinant {least:.2f}, at "
+                f"least {_LEAST_DETERMINANT} is needed); pull less far or let more tissue follow"
             )
 
 
 #: Points spread over a ball of radius 1.
-_BALL = np.stack(np.meshgrid(*[np.linspace(-0.9, 0.9, 9)] * 3), axis=-1).reshape(-1, 3)
+_BALL = np.stack(np.meshgrid(*[np.linspace(-0.95, 0.95, 15)] * 3), axis=-1).reshape(-1, 3)

@@ -179,7 +179,7 @@ class FatSettings(Settings):
     lobule_mm: Distribution = Field(
         (6.0, 13.0), description="width of the lobules of fat, mm; own choice"
     )
-    adhesions: Count = Field((0, 2), description="bands between the omentum and what lies above")
+    adhesions: Count = Field((0, 1), description="bands between the omentum and what lies above")
 
     @model_validator(mode="after")
     def _plausible(self) -> "FatSettings":

@@ -12,6 +12,11 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 from scipy import ndimage
 
+#: World x, y and z of a grid's samples, shaped to be combined by broadcasting.
+Axes = tuple[
+    Float32[np.ndarray, "i 1 1"], Float32[np.ndarray, "1 j 1"], Float32[np.ndarray, "1 1 k"]
+]
+
 #: Distances beyond this are not kept; far outside is this far.
 FAR_MM = 24.0
 
@@ -30,7 +35,7 @@ class Grid:
     step_mm: float
     shape: tuple[int, int, int]
 
-    def axes(self) -> tuple[Float32[np.ndarray, "i 1 1"], ...]:
+    def axes(self) -> Axes:
         """World x, y and z of the samples, shaped to be combined by broadcasting."""
         lines = [
             (self.origin_mm[k] + self.step_mm * np.arange(self.shape[k])).astype(np.float32)
@@ -149,7 +154,8 @@ def ellipsoid(
     slope = [ratio[k] / radii_mm[k] for k in range(3)]
     reach = np.sqrt(ratio[0] ** 2 + ratio[1] ** 2 + ratio[2] ** 2)
     steep = np.sqrt(slope[0] ** 2 + slope[1] ** 2 + slope[2] ** 2)
-    result = reach * (reach - 1.0) / np.maximum(steep, 1e-6)
+    middle = np.where(steep < 1e-6, -min(radii_mm), reach * (reach - 1.0))
+    result = middle / np.where(steep < 1e-6, 1.0, steep)
     return np.asarray(result, dtype=np.float32)
 
 
