@@ -29,6 +29,7 @@ class Caecum:
         valve_size_mm: Half its width around the wall, half its height along it, how far it stands
             into the lumen.
         slit_mm: Depth and half width of the groove between its lips.
+        lips: Size of the lip towards the caecum and of the other.
         fat: How yellow its lips are, 0 to 1.
         lobes: Frequencies of the lips' unevenness, per mm.
         lobe_phase: Their phases, radians.
@@ -47,6 +48,7 @@ class Caecum:
     valve_rad: float
     valve_size_mm: tuple[float, float, float]
     slit_mm: tuple[float, float]
+    lips: tuple[float, float]
     fat: float
     lobes: Float64[np.ndarray, "waves 2"]
     lobe_phase: Float64[np.ndarray, "waves"]
@@ -78,11 +80,12 @@ def sample_caecum(settings: ColonSettings, route: Route, rng: np.random.Generato
         valve_size_mm=(
             draw(settings.valve_width_mm, rng) / 2,
             draw(settings.valve_height_mm, rng) / 2,
-            float(rng.uniform(6.0, 10.0)),
+            float(rng.uniform(4.5, 8.5)),
         ),
-        slit_mm=(float(rng.uniform(4.0, 6.5)), float(rng.uniform(1.0, 1.9))),
+        slit_mm=(float(rng.uniform(3.0, 6.0)), float(rng.uniform(0.7, 1.6))),
+        lips=(float(rng.uniform(0.8, 1.3)), float(rng.uniform(0.8, 1.3))),
         fat=float(rng.uniform(0.3, 1.0)),
-        lobes=rng.normal(0.0, 0.28, (6, 2)),
+        lobes=rng.normal(0.0, 0.33, (6, 2)),
         lobe_phase=rng.uniform(0, 2 * np.pi, 6),
         fold_height=float(rng.uniform(0.3, 0.42)),
         appendix_mm=draw(settings.appendix_mm, rng) / 2,
@@ -183,14 +186,13 @@ def valve_surface(caecum: Caecum, site: Site, material: int, instance: int) -> S
     """The ileocaecal valve: two thick lips with a slit between them, on its fold."""
     wide, high, out = caecum.valve_size_mm
     columns = int(np.pi * (wide + high) / _SPACING_MM) // 2 * 2
-    turn = np.linspace(0.04, 0.5 * np.pi + 0.4, int(1.5 * wide / _SPACING_MM))
-    spread, up = np.sin(turn), np.cos(turn) * 0.7 + 0.3
-    foot = np.linspace(0, 1, 6)[1:]
-    spread = np.concatenate([spread, spread[-1] + 0.15 * foot])
-    up = np.concatenate([up, up[-1] * (1 - foot) - 0.08 * foot])
-    around_turn = np.linspace(0, 2 * np.pi, columns, endpoint=False)
-    along = high * spread[:, None] * np.cos(around_turn)
-    around = wide * spread[:, None] * np.sin(around_turn)
+    spread = np.linspace(0.03, 1.2, int(1.4 * wide / _SPACING_MM))
+    up = np.clip(1.0 - spread**2.6, 0.0, 1.0) ** 0.75 * np.exp(-((spread / 1.1) ** 6))
+    up -= 0.3 * np.clip((spread - 0.88) / 0.32, 0.0, 1.0)  # under the wall before it ends
+    turn = np.linspace(0, 2 * np.pi, columns, endpoint=False)
+    lip = np.where(np.cos(turn) > 0, *caecum.lips) * (1 - 0.4 * np.sin(turn) ** 2)
+    along = high * spread[:, None] * np.cos(turn) * lip
+    around = wide * spread[:, None] * np.sin(turn)
     height = out * np.broadcast_to(up[:, None], along.shape)
     lifted = _lips(caecum, along, around, height)
     top = float(_lips(caecum, np.zeros((1, 1)), np.zeros((1, 1)), np.full((1, 1), out))[0, 0])
@@ -207,14 +209,16 @@ def _lips(
     """Cut the slit, raise the lips beside it and make both uneven."""
     wide, high, out = caecum.valve_size_mm
     deep, half = caecum.slit_mm
-    inside = np.clip(1.0 - (around / (0.78 * wide)) ** 2, 0.0, 1.0)
-    bend = 1.2 * np.sin(around / wide * 1.5 + caecum.lobe_phase[0])
+    inside = np.clip(1.0 - (around / (0.8 * wide)) ** 2, 0.0, 1.0)
+    waves = caecum.lobe_phase
+    bend = 0.12 * wide * np.sin(1.9 * around / wide + waves[0])
+    bend = bend + 0.05 * wide * np.sin(5.0 * around / wide + waves[1])
     gap = np.abs(along - bend)
-    slit = deep * inside**0.7 * np.exp(-((gap / half) ** 2))
-    lips = 1.6 * inside * np.exp(-(((gap - 0.45 * high) / (0.35 * high)) ** 2))
-    wave = np.sin(np.stack([along, around], -1) @ caecum.lobes.T + caecum.lobe_phase).sum(-1)
+    slit = deep * inside**0.6 * np.exp(-((gap / half) ** 2))
+    lips = 0.28 * out * inside * np.exp(-(((gap - 0.4 * high) / (0.35 * high)) ** 2))
+    wave = np.sin(np.stack([along, around], -1) @ caecum.lobes.T + waves).sum(-1)
     share = np.clip(height / out, 0.0, 1.0)
-    return np.asarray(height + share * (lips - slit + 0.25 * wave))
+    return np.asarray(height + share * (lips - slit + 0.08 * out * wave))
 
 
 def _fatty(caecum: Caecum, height: Float64[np.ndarray, "rows columns"], material: int) -> Look:

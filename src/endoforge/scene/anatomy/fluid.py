@@ -23,6 +23,7 @@ _LEAVE_MM = 6.0  # from the surface up to the axis
 _BIN_MM = 6.0
 _LONGEST_MM = 70.0
 _SPACING_MM = 1.5
+_SHORE_MM = 0.6
 _BEHIND_MM = 0.6  # how far the edge reaches into the wall
 _THICK_MM = 0.5
 _LEAST_MM = 1.0
@@ -77,6 +78,7 @@ def low_places(basin: Basin) -> Int64[np.ndarray, "places"]:
     padded = np.pad(height, 1, constant_values=np.inf)
     ground = (height <= padded[:-2]) & (height <= padded[2:])
     found = lowest[ground]
+    found = found[np.isin(found, basin.surface.faces[basin.surface.face_instance == 0])]
     return np.asarray(found[np.argsort(basin.height_mm[found])], dtype=np.int64)
 
 
@@ -118,7 +120,9 @@ def _wet(basin: Basin, place: int, level: float) -> Bool[np.ndarray, "vertices"]
 def _stays(basin: Basin, wet: Bool[np.ndarray, "vertices"], level: float) -> bool:
     """Whether the fluid neither runs away along the lumen nor comes near the axis."""
     low, high = basin.way_mm[wet].min(), basin.way_mm[wet].max()
-    if high - low > _LONGEST_MM:
+    shore = basin.surface.faces[wet[basin.surface.faces].any(axis=1)]
+    onwards = ~wet[shore] & (basin.height_mm[shore] < level)
+    if high - low > _LONGEST_MM or onwards.any():
         return False
     beside = (basin.axis_way_mm >= low - 8.0) & (basin.axis_way_mm <= high + 8.0)
     return bool((basin.axis_height_mm[beside] > level + _LEAVE_MM).all())
@@ -154,7 +158,28 @@ def _sheet(basin: Basin, wet: Bool[np.ndarray, "vertices"], level: float) -> _Sh
     if 0.5 * np.abs(area[keep]).sum() < _LEAST_AREA_MM2:
         return None
     corners[: len(points)] += _BEHIND_MM * outwards
-    return _Sheet(plane, level, corners, triangles[keep])
+    whole = _without_pinches(triangles[keep])
+    return _Sheet(plane, level, corners, whole) if len(whole) else None
+
+
+def _rim(triangles: Int64[np.ndarray, "triangles 3"]) -> Int64[np.ndarray, "edges 2"]:
+    """Edges of one triangle only, in its direction."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    span = int(edges.max(initial=0)) + 1
+    alone = ~np.isin(edges[:, 0] * span + edges[:, 1], edges[:, 1] * span + edges[:, 0])
+    return np.asarray(edges[alone], dtype=np.int64)
+
+
+def _without_pinches(
+    triangles: Int64[np.ndarray, "triangles 3"],
+) -> Int64[np.ndarray, "kept 3"]:
+    """Leave out triangles at corners where the sheet touches itself only there."""
+    while True:
+        corner, count = np.unique(_rim(triangles)[:, 0], return_counts=True)
+        pinched = corner[count > 1]
+        if not len(pinched):
+            return triangles
+        triangles = triangles[~np.isin(triangles, pinched).any(axis=1)]
 
 
 def _across(up: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "2 3"]:
@@ -182,7 +207,25 @@ def _shoreline(
     normals = basin.surface.normals[unique].mean(axis=1, dtype=np.float64)
     outwards = -(normals @ plane.T)
     outwards = outwards / np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-9)
-    return points @ plane.T, index.reshape(-1, 2), outwards
+    return _finer(points @ plane.T, index.reshape(-1, 2), outwards)
+
+
+def _finer(
+    points: Float64[np.ndarray, "points 2"],
+    segments: Int64[np.ndarray, "segments 2"],
+    outwards: Float64[np.ndarray, "points 2"],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Halve long segments until triangles between their points cannot cut corners."""
+    while True:
+        a, b = segments[:, 0], segments[:, 1]
+        long = np.linalg.norm(points[a] - points[b], axis=1) > _SHORE_MM
+        if not long.any():
+            return points, segments, outwards
+        middle = len(points) + np.arange(int(long.sum()))
+        points = np.concatenate([points, (points[a[long]] + points[b[long]]) / 2])
+        outwards = np.concatenate([outwards, (outwards[a[long]] + outwards[b[long]]) / 2])
+        halves = [np.stack([a[long], middle], 1), np.stack([middle, b[long]], 1)]
+        segments = np.concatenate([segments[~long], *halves])
 
 
 def _inside(
@@ -206,10 +249,7 @@ def _surface(basin: Basin, sheet: _Sheet, numbers: tuple[int, int]) -> Surface:
     flat = sheet.corners[used] @ sheet.plane + sheet.level * basin.up
     vertices = np.concatenate([flat, flat - _THICK_MM * basin.up]).astype(np.float32)
     count = len(used)
-    edges = np.concatenate([top[:, [0, 1]], top[:, [1, 2]], top[:, [2, 0]]])
-    pairs = set(map(tuple, edges.tolist()))
-    rim = np.array([(a, b) for a, b in pairs if (b, a) not in pairs])
-    rim = rim[np.lexsort((rim[:, 1], rim[:, 0]))]
+    rim = _rim(top)
     a, b = rim[:, 0], rim[:, 1]
     sides = [np.stack([b, a, a + count], 1), np.stack([b, a + count, b + count], 1)]
     faces = np.concatenate([top, top[:, ::-1] + count, *sides]).astype(np.int32)

@@ -32,9 +32,9 @@ _COLOUR: dict[Histology, tuple[float, float, float]] = {
     "serrated": (1.04, 1.0, 0.94),
 }
 _LOBE_DEPTH: dict[Histology, tuple[float, float]] = {
-    "adenoma": (0.03, 0.10),
-    "hyperplastic": (0.01, 0.03),
-    "serrated": (0.03, 0.07),
+    "adenoma": (0.05, 0.15),
+    "hyperplastic": (0.015, 0.05),
+    "serrated": (0.04, 0.1),
 }
 
 
@@ -55,7 +55,7 @@ class Polyp:
         lobes: Plane waves that make the surface uneven: direction times frequency.
         lobe_phase: Their phases.
         lobe_depth: Their size as a share of the radius.
-        outline: Unevenness of the outline of a flat one, share of the radius.
+        outline: Unevenness of its outline, share of the radius.
         tint: Multiplies the tissue's albedo.
         mucus: Yellow cap of mucus, 0 to 1.
     """
@@ -106,10 +106,10 @@ def _sample(settings: PolypSettings, rng: np.random.Generator) -> Polyp:
         sunk_mm=float(rng.uniform(0.4, 0.9)) if paris == "IIc" else 0.0,
         bend_rad=float(rng.uniform(0.5, 1.2)),
         towards_rad=float(rng.choice([0.0, np.pi]) + rng.normal(0.0, 0.4)),
-        lobes=rng.normal(0.0, rng.uniform(1.2, 3.2), (7, 3)),
-        lobe_phase=rng.uniform(0, 2 * np.pi, 7),
+        lobes=rng.normal(0.0, rng.uniform(1.3, 3.4), (9, 3)),
+        lobe_phase=rng.uniform(0, 2 * np.pi, 9),
         lobe_depth=float(rng.uniform(low, high) * min(1.0, diameter / 8.0)),
-        outline=float(rng.uniform(0.08, 0.22)) if flat else 0.0,
+        outline=float(rng.uniform(0.08, 0.22) if flat else rng.uniform(0.04, 0.16)),
         tint=tint,
         mucus=float(rng.uniform(0.25, 0.7)) if histology == "serrated" else 0.0,
     )
