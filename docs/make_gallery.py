@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Make a picture of every recipe: ``python docs/make_gallery.py [NAME…]`` writes docs/images/gallery.
+"""Make a picture of every recipe in docs/images/gallery: ``python docs/make_gallery.py [NAME…]``.
 
 Each picture shows three sequences of the recipe as it is shipped, at its own size, one frame each.
 """

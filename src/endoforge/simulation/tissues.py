@@ -8,10 +8,12 @@ from typing import Any
 from endoforge.distributions import drawn
 from endoforge.optics.organs import organ_settings
 from endoforge.optics.settings import TissueSettings
-from endoforge.optics.tissue import Tissue, sample_tissue
+from endoforge.optics.tissue import Rgb, Tissue, sample_tissue
 from endoforge.settings import validate
 from endoforge.simulation.draws import Draw
 from endoforge.simulation.equipment import base_material
+
+_SHARED = 0.65  # share of a polyp's colour that is its mucosa's; own choice, by eye
 
 
 def settings_of(material: str, changes: Mapping[str, Mapping[str, Any]]) -> TissueSettings:
@@ -49,9 +51,27 @@ def dressed(
         )
         for name in materials
     }
-    tissues = tuple(
-        sample_tissue(look, draw.stream("tissue", name)) for name, look in fixed.items()
-    )
+    tissues = {
+        name: sample_tissue(look, draw.stream("tissue", name)) for name, look in fixed.items()
+    }
     organs = {name: look.model_dump() for name, look in fixed.items() if name not in own}
     settings = draw.settings.model_copy(update={"organs": organs})
-    return replace(draw, settings=settings), tissues
+    return replace(draw, settings=settings), tuple(_related(tissues).values())
+
+
+def _related(tissues: Mapping[str, Tissue]) -> dict[str, Tissue]:
+    """Let polyps share most of the colour of the mucosa that they grow on, as they do in life."""
+    mucosa = tissues.get("mucosa")
+    if mucosa is None:
+        return dict(tissues)
+    return {
+        name: replace(tissue, albedo=_mixed(tissue.albedo, mucosa.albedo))
+        if name.startswith("polyp")
+        else tissue
+        for name, tissue in tissues.items()
+    }
+
+
+def _mixed(own: Rgb, around: Rgb) -> Rgb:
+    red, green, blue = (_SHARED * b + (1 - _SHARED) * a for a, b in zip(own, around, strict=True))
+    return red, green, blue
