@@ -10,6 +10,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import time
 import zlib
@@ -70,6 +71,39 @@ def write_atomically(path: Path, content: bytes | Callable[[BinaryIO], None]) ->
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
+        raise
+
+
+@contextmanager
+def folder_atomically(path: Path) -> Iterator[Path]:
+    """Fill a folder so that it exists whole or not at all, whenever the process is killed.
+
+    Yields a temporary folder beside the final one; when the block ends well it is renamed,
+    otherwise it is removed. What a killed process left there is removed first.
+
+    Args:
+        path: The final name; missing folders on the way are made. It must not exist, or be empty.
+
+    Raises:
+        DataError: There is something of this name.
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise DataError(f"{path} must be a new or an empty folder, but it is not; choose another")
+    make_folder(path.parent)
+    for stray in path.parent.glob(f".{path.name}.tmp-*"):
+        if _is_stray(stray):
+            shutil.rmtree(stray, ignore_errors=True)
+    temporary = _temporary_name(path)
+    try:
+        make_folder(temporary)
+        with _storage_errors(path, temporary):
+            yield temporary
+            sync_folder(temporary)
+            os.replace(temporary, path)
+            sync_folder(path.parent)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
         raise
 
 
@@ -135,7 +169,10 @@ def remove_strays(folder: Path) -> list[str]:
     strays = [p for p in sorted(folder.glob(".*.tmp-*")) if _is_stray(p)]
     for stray in strays:
         with _storage_errors(stray):
-            stray.unlink(missing_ok=True)
+            if stray.is_dir():
+                shutil.rmtree(stray)
+            else:
+                stray.unlink(missing_ok=True)
     return [stray.name for stray in strays]
 
 
@@ -233,9 +270,11 @@ def _is_stray(path: Path) -> bool:
     if not match:
         return False
     try:
-        forgotten = time.time() - path.stat().st_mtime > FORGOTTEN_AFTER_S
+        parts = [path, *path.iterdir()] if path.is_dir() else [path]
+        touched = max(part.stat().st_mtime for part in parts)
     except OSError:
         return False
+    forgotten = time.time() - touched > FORGOTTEN_AFTER_S
     pid = int(match["pid"])
     ours = match["host"] == _host()
     return forgotten or (ours and (pid == os.getpid() or not _is_running(pid)))
@@ -264,13 +303,17 @@ def _storage_errors(path: Path, temporary: Path | None = None) -> Iterator[None]
     except StorageError:
         raise
     except OSError as error:
-        if error.filename not in (None, *map(str, (path, path.parent, temporary))) and not (
-            isinstance(error.filename, str) and str(path).startswith(error.filename)
-        ):
+        if error.filename is not None and not _is_about(str(error.filename), path, temporary):
             raise
         reason = error.strerror or str(error)
         advice = _ADVICE.get(error.errno or 0, "check the disk and run the same command again")
         raise StorageError(f"cannot write {path}: {reason}; {advice}") from error
+
+
+def _is_about(name: str, path: Path, temporary: Path | None) -> bool:
+    """Whether a file's name is the path, above it, or the temporary one or inside it."""
+    within = temporary is not None and Path(name).is_relative_to(temporary)
+    return within or str(path).startswith(name)
 
 
 def _unreadable(path: Path, error: OSError) -> DataError:
