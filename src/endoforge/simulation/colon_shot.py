@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """A colonoscope in a colon."""
 
+import numpy as np
+
 from endoforge.scene.anatomy.build import Anatomy, build_anatomy
+from endoforge.scene.anatomy.peristalsis import (
+    Peristalsis,
+    radius_scale,
+    sample_motility,
+    sway,
+)
 from endoforge.scene.instruments.place import place_instruments
 from endoforge.scene.instruments.workspace import Workspace
 from endoforge.scene.paths.plan import camera_path
 from endoforge.scene.paths.room import Room
-from endoforge.scene.records import COLON_LABELS, Scene
+from endoforge.scene.records import COLON_LABELS, Centreline, Scene
 from endoforge.simulation.draws import Draw
 from endoforge.simulation.equipment import Cast, with_tools
 from endoforge.simulation.settings import ColonSimulation
@@ -28,13 +36,15 @@ def colon_shot(draw: Draw, settings: ColonSimulation, anatomy: Anatomy | None) -
     if anatomy is None:
         anatomy = build_anatomy(settings.anatomy, draw.stream("anatomy"))
     frames = settings.frames_of(draw.sequence)
-    room = Room(anatomy.surface, anatomy.centreline, anatomy.targets)
+    motion = _motion(draw, settings, anatomy)
+    free = anatomy.centreline if motion is None else _narrowed(anatomy, motion, frames)
+    room = Room(anatomy.surface, free, anatomy.targets)
     path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
-    work = Workspace(anatomy.surface, anatomy.targets, (), frames, COLON_LABELS)
+    work = Workspace(anatomy.surface, anatomy.targets, (), frames, COLON_LABELS, motion)
     tools = place_instruments(
         settings.instruments, draw.stream("instruments"), work, path.camera_from_world
     )
-    cast = with_tools(Cast(anatomy.surface, anatomy.materials, None), tools)
+    cast = with_tools(Cast(anatomy.surface, anatomy.materials, motion), tools)
     draw, tissues = dressed(draw, cast.materials, {"mucosa": settings.tissue})
     scene = Scene(
         surface=cast.surface,
@@ -47,3 +57,24 @@ def colon_shot(draw: Draw, settings: ColonSimulation, anatomy: Anatomy | None) -
         provenance=anatomy.provenance,
     )
     return equipped(draw, scene, path, cast.tools)
+
+
+def _motion(draw: Draw, settings: ColonSimulation, anatomy: Anatomy) -> Peristalsis | None:
+    """How the colon moves by itself, if it does."""
+    motility = settings.anatomy.motility
+    if motility is None:
+        return None
+    length = anatomy.centreline.length_mm
+    drawn = sample_motility(motility, length, draw.stream("motion"))
+    return Peristalsis(anatomy.surface, anatomy.centreline, drawn)
+
+
+def _narrowed(anatomy: Anatomy, motion: Peristalsis, frames: int) -> Centreline:
+    """The centre line with the room that is left around it at every frame of the sequence."""
+    line = anatomy.centreline
+    steps = np.linalg.norm(np.diff(line.points_mm, axis=0), axis=1)
+    arc = np.concatenate([[0.0], np.cumsum(steps)])
+    times = range(-1, frames + 1)
+    scale = np.min([radius_scale(motion.motility, k, arc) for k in times], axis=0)
+    swayed = max(float(np.linalg.norm(sway(motion.motility, k))) for k in times)
+    return Centreline(line.points_mm, np.maximum(line.radius_mm * scale - swayed, 0.1))
