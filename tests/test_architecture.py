@@ -60,7 +60,9 @@ def test_every_layer_can_be_imported(name):
 
 def test_every_library_that_is_imported_is_declared():
     with (REPOSITORY / "pyproject.toml").open("rb") as file:
-        lines = tomllib.load(file)["project"]["dependencies"]
+        project = tomllib.load(file)["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
     declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
     providers = importlib.metadata.packages_distributions()
     roots = {
