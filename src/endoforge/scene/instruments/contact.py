@@ -12,6 +12,8 @@ from endoforge.scene.records import Surface
 
 _NEIGHBOURS = 20
 _SPACING_MM = 2.5
+_FAR_MM = 1.5  # further from an edge, all triangles nearby tell the side, if they agree so far:
+_PLAIN = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,35 +52,49 @@ class Nearest:
     face: Int64[np.ndarray, "points"]
 
 
-def touchable(
-    surface: Surface,
-    vertices_mm: Float[np.ndarray, "vertices 3"] | None = None,
-    near: tuple[Float[np.ndarray, "3"], Float[np.ndarray, "3"]] | None = None,
-) -> Touchable | None:
-    """Prepare a surface whose triangles face the free side.
+@dataclass(frozen=True, eq=False)
+class Cover:
+    """Points spread over a surface, which stay on it when it moves.
 
-    Args:
-        surface: Organs and walls.
-        vertices_mm: Where its vertices are now; at rest if None.
-        near: Lower and upper corner of a box; triangles wholly outside it are left out.
-
-    Returns:
-        None if there is no triangle in the box.
+    Attributes:
+        faces: Vertex indices of the triangles.
+        corner_normals: Normals at their corners at rest.
+        owner: Triangle that each point lies on.
+        weights: Its barycentric coordinates there.
+        instance: Object number of each triangle.
     """
-    vertices = np.asarray(surface.vertices_mm if vertices_mm is None else vertices_mm, np.float64)
-    corners = vertices[surface.faces]
-    kept = np.ones(len(corners), dtype=bool)
-    if near is not None:
-        kept = ((corners.max(axis=1) >= near[0]) & (corners.min(axis=1) <= near[1])).all(axis=1)
+
+    faces: Int[np.ndarray, "faces 3"]
+    corner_normals: Float64[np.ndarray, "faces 3 3"]
+    owner: Int64[np.ndarray, "points"]
+    weights: Float64[np.ndarray, "points 3"]
+    instance: Int64[np.ndarray, "faces"]
+
+    def at(self, vertices_mm: Float[np.ndarray, "vertices 3"]) -> Touchable:
+        """The surface with its vertices where they are now."""
+        corners = np.asarray(vertices_mm, dtype=np.float64)[self.faces]
+        points = (self.weights[:, None] @ corners[self.owner])[:, 0]
+        tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
+        return Touchable(corners, self.corner_normals, tree, self.owner, self.instance)
+
+
+def cover(surface: Surface) -> Cover | None:
+    """Prepare a surface whose triangles face the free side; None if it has none with an area."""
+    corners = np.asarray(surface.vertices_mm, np.float64)[surface.faces]
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    kept &= np.linalg.norm(area, axis=1) > 1e-12
+    kept = np.linalg.norm(area, axis=1) > 1e-12
     if not kept.any():
         return None
-    corners = corners[kept]
-    normals = _pseudo_normals(corners, surface.faces[kept], len(vertices))
-    points, owner = _spread(corners)
-    tree = cKDTree(points, balanced_tree=False, compact_nodes=False)
-    return Touchable(corners, normals, tree, owner, surface.face_instance[kept].astype(np.int64))
+    faces, corners = surface.faces[kept], corners[kept]
+    normals = _pseudo_normals(corners, faces, len(surface.vertices_mm))
+    owner, weights = _spread(corners)
+    return Cover(faces, normals, owner, weights, surface.face_instance[kept].astype(np.int64))
+
+
+def touchable(surface: Surface) -> Touchable | None:
+    """A surface at rest, ready for questions about distance; None if it has no area."""
+    ready = cover(surface)
+    return None if ready is None else ready.at(surface.vertices_mm)
 
 
 def nearest(tissue: Touchable, points_mm: Float[np.ndarray, "points 3"]) -> Nearest:
@@ -86,7 +102,8 @@ def nearest(tissue: Touchable, points_mm: Float[np.ndarray, "points 3"]) -> Near
 
     The nearest triangle is sought among those at the 20 nearest of points that cover the surface
     every 2.5 mm. Beside an edge or a corner several triangles are nearest; the one that the point
-    stands most squarely over tells the side.
+    stands most squarely over tells the side. Further away all the triangles nearby are asked, so
+    that a small fault of the surface does not turn a large room inside out.
 
     Args:
         tissue: The surface.
@@ -108,7 +125,9 @@ def nearest(tissue: Touchable, points_mm: Float[np.ndarray, "points 3"]) -> Near
     best = np.where(tied, np.abs(height.reshape(found.shape)), -1.0).argmax(axis=1)
     best += np.arange(len(points)) * count
     face, weight = found.ravel()[best], weights[best]
-    side = np.where(height[best] < 0, -1.0, 1.0)
+    leaning = (height.reshape(found.shape) / np.maximum(gap, 1e-12)).mean(axis=1)
+    doubtful = (tied.sum(axis=1) > 1) & (gap.min(axis=1) > _FAR_MM) & (abs(leaning) > _PLAIN)
+    side = np.where(np.where(doubtful, leaning, height[best]) < 0, -1.0, 1.0)
     normal = _normal_at(tissue, face, weight)
     return Nearest(side * gap.min(axis=1), place[best], normal, face)
 
@@ -198,17 +217,16 @@ def _pseudo_normals(
 
 def _spread(
     corners: Float64[np.ndarray, "faces 3 3"],
-) -> tuple[Float64[np.ndarray, "points 3"], Int64[np.ndarray, "points"]]:
+) -> tuple[Int64[np.ndarray, "points"], Float64[np.ndarray, "points 3"]]:
     """Points on every triangle: its middle, or on a large one the middles of its parts."""
     longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
     parts = np.ceil(longest / (1.5 * _SPACING_MM)).astype(int).clip(1, 200)
-    points, owner = [], []
+    weights, owner = [], []
     for count in np.unique(parts):
         i, j = np.meshgrid(np.arange(count), np.arange(count), indexing="ij")
         i, j = i[i + j < count], j[i + j < count]
         s, t = (i + 1 / 3) / count, (j + 1 / 3) / count
         chosen = np.flatnonzero(parts == count)
-        weights = np.stack([1 - s - t, s, t], axis=1)
-        points.append(np.einsum("pk,fkx->fpx", weights, corners[chosen]).reshape(-1, 3))
-        owner.append(np.repeat(chosen, len(weights)))
-    return np.concatenate(points), np.concatenate(owner).astype(np.int64)
+        weights.append(np.tile(np.stack([1 - s - t, s, t], axis=1), (len(chosen), 1)))
+        owner.append(np.repeat(chosen, len(s)))
+    return np.concatenate(owner).astype(np.int64), np.concatenate(weights)
