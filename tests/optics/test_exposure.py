@@ -27,6 +27,12 @@ def test_a_few_reflections_count_no_more_than_white():
     assert exposure(one, 1.0, 1.0, 0.25) == pytest.approx(exposure(two, 1.0, 1.0, 0.25))
 
 
+def test_the_black_around_a_round_picture_does_not_count():
+    framed = np.zeros((64, 64, 3), np.float32)
+    framed[16:48, 16:48] = 0.2
+    assert exposure(framed, 1.0, 1.0, 0.25) == pytest.approx(exposure(flat(0.2), 1.0, 1.0, 0.25))
+
+
 def test_without_metering_the_gain_is_fixed():
     assert exposure(flat(0.7), 1.5, 0.0, 0.25) == 1.5
 

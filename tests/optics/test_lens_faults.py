@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lens: a cosine law, colours that part in the corners, blur that keeps light, a soft edge."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,13 +20,21 @@ def test_the_vignette_is_a_power_of_the_cosine():
     np.testing.assert_allclose(share[30], (1 + column**2) ** -2.0, rtol=1e-5)
 
 
-def test_transmission_is_vignette_times_edge():
+def test_vignette_and_edge_are_alike_for_all_colours():
     light = np.ones((64, 80, 3), np.float32)
     stop = Stop(corner_cut=0.4, edge_px=5.0)
-    expected = lens.cosine_power(WIDE, 1.5) * lens.content_share(WIDE, stop)
     for channel in range(3):
-        passed = lens.transmit(light, WIDE, 1.5, stop)[..., channel]
-        np.testing.assert_allclose(passed, expected, rtol=1e-6)
+        darkened = lens.vignette(light, WIDE, 1.5)[..., channel]
+        np.testing.assert_allclose(darkened, lens.cosine_power(WIDE, 1.5), rtol=1e-6)
+        framed = lens.blank(light, WIDE, stop)[..., channel]
+        np.testing.assert_allclose(framed, lens.content_share(WIDE, stop), rtol=1e-6)
+
+
+def test_nothing_shows_outside_a_round_picture():
+    round_camera = replace(WIDE, content=(40.0, 32.0, 25.0))
+    noise = np.ones((64, 80, 3), np.float32)
+    framed = lens.blank(noise, round_camera, Stop())
+    np.testing.assert_array_equal(framed[..., 0] > 0, round_camera.valid())
 
 
 def test_the_edge_is_soft_and_the_corners_are_dark():
@@ -74,7 +84,7 @@ def test_the_middle_stays_sharp_where_corners_blur():
         lambda light, out: lens.spread(light, 0.8, out=out),
         lambda light, out: lens.spread_outwards(light, 0.8, out=out),
         lambda light, out: lens.fringe(light, 1.0, out=out),
-        lambda light, out: lens.transmit(light, WIDE, 1.0, Stop(), out=out),
+        lambda light, out: lens.vignette(light, WIDE, 1.0, out=out),
     ],
 )
 def test_in_place_is_the_same(fault):
@@ -89,4 +99,5 @@ def test_nothing_to_do_gives_the_picture_back():
     assert lens.fringe(light, 0.0) is light
     assert lens.spread(light, 0.0) is light
     assert lens.spread_outwards(light, 0.0) is light
-    assert lens.transmit(light, WIDE, 0.0, Stop()) is light
+    assert lens.vignette(light, WIDE, 0.0) is light
+    assert lens.blank(light, WIDE, Stop()) is light

@@ -13,8 +13,9 @@ def exposure(
 ) -> float:
     """Return the gain after automatic exposure has looked at the frame.
 
-    Brightness is metered on every fourth pixel, with highlights counted as no more than white, so
-    that a few reflections do not darken the picture. One frame is enough: nothing is remembered.
+    Brightness is metered on every fourth pixel that any light reaches, with highlights counted as
+    no more than white, so that neither a few reflections nor the black around a round picture
+    count. One frame is enough: nothing is remembered.
 
     Args:
         radiance: Scene-linear RGB, 0 or more.
@@ -27,5 +28,6 @@ def exposure(
     """
     if metering == 0:
         return gain
-    brightness = float(np.minimum(radiance[::4, ::4] @ LUMINANCE * gain, 1).mean())
-    return gain * float((target / brightness) ** metering) if brightness > 0 else gain
+    metered = radiance[::4, ::4] @ LUMINANCE * gain
+    lit = metered[metered > 0]
+    return gain * float((target / np.minimum(lit, 1).mean()) ** metering) if len(lit) else gain

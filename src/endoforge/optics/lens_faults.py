@@ -36,28 +36,49 @@ class Stop:
     edge_px: float = 0.0
 
 
-def transmit(
-    light: Light, camera: Camera, exponent: float, stop: Stop, out: Light | None = None
-) -> Light:
-    """Darken what lies off the axis, and let the lit area end.
+def vignette(light: Light, camera: Camera, exponent: float, out: Light | None = None) -> Light:
+    """Darken what lies off the axis by cos^k of its angle.
 
     Args:
         light: Scene-linear RGB.
-        camera: Says how far off the axis each pixel looks, and where its field ends.
-        exponent: k of cos^k of the angle to the axis; 0 for no vignette.
-        stop: Where the lit area ends.
+        camera: Says how far off the axis each pixel looks.
+        exponent: k; 0 for no vignette.
         out: Where the result goes.
     """
-    if exponent == 0 and stop == Stop():
+    if exponent == 0:
         return light
-    darkened: Light = np.multiply(light, _transmission(camera, exponent, stop), out=out)
+    darkened: Light = np.multiply(light, _cosine_power(camera, exponent), out=out)
     return darkened
 
 
+def blank(light: Light, camera: Camera, stop: Stop, out: Light | None = None) -> Light:
+    """Black out what lies outside the lit area, with its soft edge.
+
+    Args:
+        light: Sensor values, noise and all: processors paint the border black.
+        camera: Says where its field ends.
+        stop: Where the lit area ends beyond that.
+        out: Where the result goes.
+    """
+    share = _blanking(camera, stop)
+    if share is None:
+        return light
+    framed: Light = np.multiply(light, share, out=out)
+    return framed
+
+
 @lru_cache(maxsize=8)
-def _transmission(camera: Camera, exponent: float, stop: Stop) -> Light:
-    """Share of the light that passes at each pixel, the same for each colour."""
-    share = cosine_power(camera, exponent) * content_share(camera, stop)
+def _cosine_power(camera: Camera, exponent: float) -> Light:
+    return _in_each_colour(cosine_power(camera, exponent))
+
+
+@lru_cache(maxsize=8)
+def _blanking(camera: Camera, stop: Stop) -> Light | None:
+    share = content_share(camera, stop)
+    return None if (share == 1).all() else _in_each_colour(share)
+
+
+def _in_each_colour(share: Share) -> Light:
     alike: Light = np.repeat(share[..., None], 3, axis=-1)
     return alike
 
@@ -138,8 +159,7 @@ def _eccentricity(height: int, width: int) -> Light:
     across = (np.arange(width) + 0.5) / width * 2 - 1
     squared = (down * height)[:, None] ** 2 + (across * width)[None] ** 2
     share = (squared / (height**2 + width**2)).astype(np.float32)
-    alike: Light = np.repeat(share[..., None], 3, axis=-1)
-    return alike
+    return _in_each_colour(share)
 
 
 def content_share(camera: Camera, stop: Stop) -> Share:

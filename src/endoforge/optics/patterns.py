@@ -92,6 +92,15 @@ _LINING_FINE = VesselPlan(
     leaf_width=0.0011,
     most_width=0.0050,
 )
+_FAT_FINE = VesselPlan(
+    roots=6,
+    thirsty=420,
+    reached=0.03,
+    stride=0.009,
+    wobble=0.40,
+    leaf_width=0.0018,
+    most_width=0.0090,
+)
 _SPARSE = VesselPlan(
     roots=5,
     thirsty=160,
@@ -158,7 +167,7 @@ def fat(rng: np.random.Generator) -> Planes:
     clefts = np.exp(-((large / 0.22) ** 2)) + 0.3 * np.exp(-((small / 0.16) ** 2))
     return Planes(
         coarse=_vessels(_SEROSA_COARSE, rng, 2.0),
-        fine=np.clip(_vessels(_SEROSA_FINE, rng, 0.7) * contrast(noise(rng, 1, 6), 0.2, 1), 0, 1),
+        fine=_vessels(_FAT_FINE, rng, 0.9) * contrast(noise(rng, 1, 6), 0.1, 1),
         blotch=np.clip(0.5 + 0.25 * blurred(shade - 0.5, 6.0) + 0.12 * noise(rng, 3, 50), 0, 1),
         patch=np.clip(0.7 * blurred(clefts, 4.0) + 0.3 * contrast(noise(rng, 1, 8)), 0, 1),
         height=12.0 * blurred(domes, 4.0) + 0.35 * noise(rng, 14, 60),

@@ -6,9 +6,9 @@ its number is 0::
 
     exposure    gain and automatic exposure of the light that arrives
     haze        smoke, fog on the lens, dirt on the lens, glare
-    lens        lateral colour, point spread, vignetting, edge of the lit area
+    lens        lateral colour, point spread, vignetting
     sensor      shot and read noise
-    processor   saturation, response curve to 8 bits, sharpening
+    processor   edge of the lit area, saturation, response curve to 8 bits, sharpening
     coding      JPEG, H.264
 """
 
@@ -143,6 +143,8 @@ def develop(
             f"noise of {sensor.shot_noise} (shot) and {sensor.read_noise} (read) needs this "
             "frame's random numbers: hand develop an rng, or set both to 0"
         )
+    if camera is not None:
+        light = lens_faults.blank(light, camera, sensor.stop, out=light)
     image = response.sharpen(_shown(light, sensor), sensor.sharpening, sensor.sharpening_px)
     image = artefacts.through_jpeg(image, sensor.jpeg_quality)
     return artefacts.through_h264(image, sensor.h264_quantiser)
@@ -179,7 +181,7 @@ def _through_lens(
     light = lens_faults.spread(light, sensor.blur_px, out=light)
     light = lens_faults.spread_outwards(light, sensor.corner_blur_px, out=light)
     if camera is not None:
-        return lens_faults.transmit(light, camera, sensor.vignetting, sensor.stop, out=light)
+        return lens_faults.vignette(light, camera, sensor.vignetting, out=light)
     if sensor.vignetting or sensor.stop != Stop():
         raise SettingsError(
             f"a vignette of power {sensor.vignetting} and {sensor.stop} need the lens: "

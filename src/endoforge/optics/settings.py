@@ -106,8 +106,13 @@ class TissueSettings(Settings):
 
     pattern: Pattern = Field("mucosa", description="kind of vessels, grain and relief")
     red: Distribution = Field((0.56, 0.76), description="albedo in red")
-    green_of_red: Distribution = Field((0.22, 0.42), description="green albedo, share of red")
-    blue_of_green: Distribution = Field((0.38, 0.76), description="blue albedo, share of green")
+    green_of_red: Distribution = Field(
+        (0.19, 0.34),
+        description="green albedo, share of red; HyperKvasir's mucosa has 0.19 to 0.35",
+    )
+    blue_of_green: Distribution = Field(
+        (0.34, 0.65), description="blue albedo, share of green; HyperKvasir: 0.31 to 0.64"
+    )
     coarse_vessels: Distribution = Field(
         (0.15, 0.70), description="absorption of the deep, bluish vessels, 0 to 1"
     )
@@ -193,7 +198,8 @@ class SensorSettings(Settings):
     )
     corner_cut: Distribution = Field(
         _OFF,
-        description="how much of each corner the processor blacks out, share of half the height",
+        description="how much of each corner the processor blacks out, share of half the height; "
+        "labels stay there",
     )
     glare: Distribution = Field(
         _OFF, description="share of the light that the optics scatter over the picture, 0 to 1"
