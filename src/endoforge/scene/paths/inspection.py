@@ -14,7 +14,6 @@ from endoforge.distributions import draw
 from endoforge.errors import SceneError
 from endoforge.geometry.poses import rotation_between
 from endoforge.scene.anatomy.curves import unit
-from endoforge.scene.instruments.contact import Touchable
 from endoforge.scene.paths.aim import Unrest, in_disc, in_range, poses_looking, sample_unrest
 from endoforge.scene.paths.room import Room
 from endoforge.scene.paths.safety import check_clear, clear_of, free_way, smooth_below
@@ -27,7 +26,7 @@ _PACE = (30.0, 120.0)  # periods of resting and moving, frames
 _BLOCK = 25  # frames: a retreat begins in a block or not
 _RETREAT = (15.0, 40.0)  # frames of a retreat
 _NARROWER = (1.0, 0.75, 0.5, 0.3, 0.15, 0.0)  # shares of the arc that are tried in turn
-_SMOOTH = 3.0  # frames over which a path gives way to tissue
+_SMOOTH = 6.0  # frames over which a path gives way to tissue
 _PUSHES = 40
 _SHORTEST = 0.25  # a camera pushed nearer than this share of its distance takes narrower arcs
 
@@ -37,6 +36,7 @@ class Inspection:
     """Everything random about one inspection.
 
     Attributes:
+        poses: How many poses it is for.
         distance_mm: From the lens to the target when far.
         nearer: Share of that when near.
         arc_rad: Largest angle between view and the target's normal.
@@ -48,10 +48,12 @@ class Inspection:
         tremor_mm: Fast unsteadiness of the tip.
         tremor_rad: Fast turning of the view.
         arcs: Where on the arcs (2), over the time that is not spent at rest.
-        slow: Pace (1), distance (1), view (2) and roll (1).
+        pace: When it rests (1).
+        slow: Distance (1), view (2) and roll (1).
         fast: Tremor of the tip (3) and the view (2).
     """
 
+    poses: int
     distance_mm: float
     nearer: float
     arc_rad: float
@@ -87,7 +89,7 @@ def inspect(
     """
     target = room.any_target(settings.target, rng)
     hand = sample_inspection(settings, rng, frames + 2)
-    return circle(target, hand, settings, room.tissue, frames + 2)
+    return circle(target, hand, settings, room)
 
 
 def sample_inspection(
@@ -108,6 +110,7 @@ def sample_inspection(
     )
     start = 0.0 if settings.upright else float(rng.uniform(0, 2 * np.pi))
     return Inspection(
+        poses=poses,
         arc_rad=float(arc),
         off_centre_rad=off_centre,
         roll_rad=(start, roll),
@@ -122,11 +125,7 @@ def sample_inspection(
 
 
 def circle(
-    target: Target,
-    hand: Inspection,
-    settings: InspectionSettings,
-    tissue: Touchable,
-    poses: int,
+    target: Target, hand: Inspection, settings: InspectionSettings, room: Room
 ) -> Float64[np.ndarray, "poses 4 4"]:
     """Apply a drawn hand to a target; no randomness is left.
 
@@ -136,7 +135,7 @@ def circle(
     Raises:
         SceneError: Even straight in front of the target there is no room.
     """
-    time = np.arange(poses, dtype=np.float64)
+    time = np.arange(hand.poses, dtype=np.float64)
     slow, fast = hand.slow.at(time), hand.fast.at(time)
     wanted = _distance(hand, time, slow[:, 0])
     moving = _moving_time(hand, time)
@@ -144,7 +143,7 @@ def circle(
     for share in _NARROWER:
         lean = share * hand.arc_rad * in_disc(hand.arcs.at(moving))
         directions = _directions(target.normal, lean)
-        reach = _reach(target, directions, wanted, tissue, least)
+        reach = _reach(target, directions, wanted, room, least)
         if reach is not None:
             break
     else:
@@ -155,7 +154,7 @@ def circle(
         )
     tremor = np.clip(fast[:, :3], -1.7, 1.7) * hand.tremor_mm
     position = target.point_mm + reach[:, None] * directions + tremor
-    check_clear(position, tissue, settings.clearance_mm)
+    check_clear(position, room, settings.clearance_mm)
     turn = hand.off_centre_rad * in_disc(slow[:, 1:3]) + hand.tremor_rad * fast[:, 3:5]
     roll = hand.roll_rad[0] + hand.roll_rad[1] * slow[:, 3]
     ahead = np.broadcast_to(target.point_mm, position.shape)
@@ -167,23 +166,23 @@ def _reach(
     target: Target,
     directions: Float64[np.ndarray, "frames 3"],
     wanted: Float64[np.ndarray, "frames"],
-    tissue: Touchable,
+    room: Room,
     least: float,
 ) -> Float64[np.ndarray, "frames"] | None:
     """Distance from the target at each frame, as wanted or as far as tissue allows; None if not."""
     start = np.full(len(wanted), least)
     for _ in range(_PUSHES):
-        room = clear_of(target.point_mm + start[:, None] * directions, tissue)
-        if (room >= least).all():
+        apart = clear_of(target.point_mm + start[:, None] * directions, room.tissue)
+        if (apart >= least).all():
             break
-        start += np.where(room < least, np.maximum(least - room, 0.1), 0.0)
+        start += np.where(apart < least, np.maximum(least - apart, 0.1), 0.0)
     else:
         return None
     start = -smooth_below(-start, _SMOOTH)  # nowhere nearer than that
     places = target.point_mm + start[:, None] * directions
-    if (clear_of(places, tissue) < least).any():
+    if (clear_of(places, room.tissue) < least).any() or not room.holds(places).all():
         return None
-    free = free_way(tissue, places, directions, np.maximum(wanted - start, 0.0), least)
+    free = free_way(room.tissue, places, directions, np.maximum(wanted - start, 0.0), least)
     reach = start + smooth_below(free, _SMOOTH)
     return reach if (reach >= _SHORTEST * wanted).all() else None
 

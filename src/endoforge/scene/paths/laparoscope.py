@@ -98,7 +98,7 @@ def move_laparoscope(
     for attempt in range(_TRIES):
         scope = sample_scope(settings, rng, len(targets), frames + 2)
         try:
-            return steer_scope(port, targets, scope, room.tissue, settings)
+            return steer_scope(port, targets, scope, room, settings)
         except SceneError:
             if attempt == _TRIES - 1:
                 raise
@@ -137,7 +137,7 @@ def steer_scope(
     port: Target,
     targets: Sequence[Target],
     scope: Scope,
-    tissue: Touchable,
+    room: Room,
     settings: LaparoscopeSettings,
 ) -> ScopeMotion:
     """Apply a drawn scope; no randomness is left. Too little room and the tip is drawn back.
@@ -153,9 +153,9 @@ def steer_scope(
     up = _upward(unit(gaze), port.normal)
     post = _post(unit(gaze), up, scope.post_rad[0] + scope.post_rad[1] * slow[:, 4])
     shaft, view, depth = _towards(gaze, wanted, post, scope.oblique_rad)
-    depth = _depth_in_room(port, shaft, depth, tissue, settings)
+    depth = _depth_in_room(port, shaft, depth, room.tissue, settings)
     tip = port.point_mm + depth[:, None] * shaft
-    check_clear(tip, tissue, settings.clearance_mm, "the laparoscope's lens")
+    check_clear(tip, room, settings.clearance_mm, "the laparoscope's lens")
     side = np.cross(view, _upward(view, port.normal))
     still, horizon = np.zeros((scope.poses, 2)), scope.horizon_rad * slow[:, 5]
     poses = poses_looking(tip, tip + view, side, still, horizon)
@@ -271,10 +271,11 @@ def _depth_in_room(
     longest = np.maximum(depth_mm - _DOOR_MM, 0.0)
     depth = _DOOR_MM + free_way(tissue, start, shaft, longest, settings.shaft_clearance_mm)
     for _ in range(_RETREATS):
-        room = clear_of(port.point_mm + depth[:, None] * shaft, tissue)
-        if (room >= settings.clearance_mm).all() or depth.min() < _LEAST_IN_MM:
+        apart = clear_of(port.point_mm + depth[:, None] * shaft, tissue)
+        missing = settings.clearance_mm - apart
+        if (missing <= 0).all() or depth.min() < _LEAST_IN_MM:
             break
-        depth -= np.where(room < settings.clearance_mm, settings.clearance_mm - room + 0.05, 0.0)
+        depth -= np.where(missing > 0, missing + 0.05, 0.0)
     depth = smooth_below(depth, _SMOOTH)
     if depth.min() < _LEAST_IN_MM:
         raise SceneError(

@@ -75,7 +75,7 @@ def follow_recording(
     poses = poses[begin : begin + frames + 2]
     if first is not None:
         poses = poses @ invert_pose(poses[0]) @ first
-    check_clear(centres_of(poses), room.tissue, settings.clearance_mm, "the recorded camera")
+    check_clear(centres_of(poses), room, settings.clearance_mm, "the recorded camera")
     return poses
 
 

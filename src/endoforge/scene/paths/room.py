@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jaxtyping import Bool, Float64
 
 from endoforge.errors import SceneError
 from endoforge.scene.instruments.contact import Touchable, touchable
+from endoforge.scene.paths.inside import Winding, same_side, winding_of
 from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import Centreline, Surface
+
+_REFERENCES = 9
+_DOOR_MM, _FRONT_MM = 20.0, 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +45,30 @@ class Room:
         if tissue is None:
             raise SceneError("the anatomy must have triangles to keep clear of, got none")
         return tissue
+
+    def holds(self, points_mm: Float64[np.ndarray, "points 3"]) -> Bool[np.ndarray, "points"]:
+        """True for points in the room that cameras share: in no organ, and in front of the walls.
+
+        Judged by a few points that surely lie there: on the centre line, inside the ports, or in
+        front of the targets.
+        """
+        return same_side(self._winding, points_mm, self._surely_free())
+
+    @cached_property
+    def _winding(self) -> Winding:
+        return winding_of(self.surface.vertices_mm, self.surface.faces)
+
+    def _surely_free(self) -> Float64[np.ndarray, "points 3"]:
+        if self.centreline is not None:
+            line = self.centreline.points_mm
+            return np.asarray(
+                line[np.linspace(0, len(line) - 1, _REFERENCES + 2).astype(int)[1:-1]]
+            )
+        doors = [port.point_mm + _DOOR_MM * port.normal for port in self.ports]
+        places = [target.point_mm + _FRONT_MM * target.normal for target in self.targets]
+        if not doors + places:
+            raise SceneError("an anatomy needs a centre line, a port or a target, got none of them")
+        return np.stack((doors + places)[:_REFERENCES])
 
     def lumen(self) -> Centreline:
         """The centre line.

@@ -7,9 +7,11 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
 from endoforge.errors import SceneError
 from endoforge.scene.instruments.contact import Touchable, nearest
+from endoforge.scene.paths.room import Room
 
 _STEPS = 80
 _CLOSE_MM = 0.02
+_ROUNDING_MM = 0.05
 _BLOCK = 512  # points asked for at once, so that memory stays small
 
 
@@ -72,7 +74,7 @@ def smooth_below(
 
 def check_clear(
     positions_mm: Float64[np.ndarray, "frames 3"],
-    tissue: Touchable,
+    room: Room,
     least_mm: float,
     what: str = "the camera",
 ) -> None:
@@ -80,25 +82,28 @@ def check_clear(
 
     Args:
         positions_mm: Camera centres of frames -1, 0, …, world mm.
-        tissue: The scene.
+        room: The anatomy.
         least_mm: Distance to keep, mm.
         what: What stands there, for the message.
 
     Raises:
-        SceneError: Names the worst frame, its distance, and what to change.
+        SceneError: Names a frame, its place, and what to change.
     """
-    room = clear_of(positions_mm, tissue)
-    worst = int(room.argmin())
-    if room[worst] >= least_mm - 0.05:
-        return
-    place = np.round(positions_mm[worst], 1).tolist()
-    if room[worst] < 0:
+    apart = np.abs(clear_of(positions_mm, room.tissue))
+    lost = ~room.holds(positions_mm)
+    if lost.any():
+        frame = int(lost.argmax())
+        place = np.round(positions_mm[frame], 1).tolist()
         raise SceneError(
-            f"{what} must stay in the free room, but in frame {worst - 1} it is "
-            f"{-room[worst]:.1f} mm inside an organ or outside the lumen, at {place} mm; "
-            "choose another start, target or scale"
+            f"{what} must stay in the free room, but in frame {frame - 1}, at {place} mm, it is "
+            f"inside an organ or outside the lumen, {apart[frame]:.1f} mm from the surface; choose "
+            "another start, target or scale"
         )
-    raise SceneError(
-        f"{what} must keep {least_mm:g} mm clear of tissue, but in frame {worst - 1} it comes as "
-        f"near as {room[worst]:.1f} mm, at {place} mm; lower the clearance or choose another path"
-    )
+    worst = int(apart.argmin())
+    if apart[worst] < least_mm - _ROUNDING_MM:
+        place = np.round(positions_mm[worst], 1).tolist()
+        raise SceneError(
+            f"{what} must keep {least_mm:g} mm clear of tissue, but in frame {worst - 1}, at "
+            f"{place} mm, it comes as near as {apart[worst]:.2f} mm; lower the clearance or choose "
+            "another path"
+        )

@@ -167,7 +167,7 @@ class ViewsSettings(Settings):
     )
     hand_deg: Spread = Field((0.1, 1.5), description="how far it is turned then, degrees")
     clearance_mm: float = Field(
-        15.0, ge=1, le=50, description="least distance from the lens to tissue, mm"
+        10.0, ge=1, le=50, description="least distance from the lens to tissue, mm"
     )
 
     @model_validator(mode="after")

@@ -20,7 +20,10 @@ from endoforge.scene.paths.safety import clear_of, free_way
 from endoforge.scene.paths.settings import ViewsSettings
 from endoforge.scene.paths.targets import Target
 
-_TRIES = 48
+_TRIES = 96
+_BLOCK = 4  # tries that are judged at once
+_SIGHT_MM = 0.5  # how thick a line of sight is
+_SEEN = 0.75  # share of the way to what is looked at that must be free
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,17 +131,21 @@ def _good(
     least: float,
 ) -> np.ndarray:
     """Which places are clear of tissue and see at least most of the way to what they look at."""
-    shape = position.shape[:2]
-    clear = clear_of(position.reshape(-1, 3), room.tissue).reshape(shape) >= least
-    good = np.zeros(shape, dtype=bool)
-    for tried in range(shape[1]):  # in turn: most views need few tries
-        rows = np.flatnonzero(clear[:, tried] & ~good.any(axis=1))
+    good = np.zeros(position.shape[:2], dtype=bool)
+    for first in range(0, good.shape[1], _BLOCK):  # in turn: most views need few tries
+        rows = np.flatnonzero(~good.any(axis=1))
         if not len(rows):
-            continue
-        eye, way = position[rows, tried], ahead[rows, tried] - position[rows, tried]
+            break
+        block = slice(first, first + _BLOCK)
+        eye, point = position[rows, block], ahead[rows, block]
+        eye, point = eye.reshape(-1, 3), point.reshape(-1, 3)
+        clear = clear_of(eye, room.tissue) >= least
+        clear[clear] = room.holds(eye[clear])
+        way = point[clear] - eye[clear]
         length = np.linalg.norm(way, axis=1)
-        seen = free_way(room.tissue, eye, unit(way), length, 0.5)
-        good[rows, tried] = seen >= 0.75 * length
+        seen = free_way(room.tissue, eye[clear], unit(way), length, _SIGHT_MM)
+        clear[clear] = seen >= _SEEN * length
+        good[rows, block] = clear.reshape(len(rows), -1)
     return good
 
 
