@@ -178,6 +178,7 @@ def _facts(frame: Frame, ball: Ball) -> dict:
     return {
         "lights": [{"position_mm": [0.0, 0.0, 0.0], "intensity": [256.0, 256.0, 256.0]}],
         "sensor": {"gain": 1.0},
+        "previous_camera_from_world": analytic_pose(frame.sequence, frame.index - 1).tolist(),
         "objects": boxes_of(frame.label, frame.instance, LABELS),
         "keypoints": keypoints_of(parts, lens, pose, depth, frame.instance),
         "tracks": tracks_of(tracked, lens, pose, depth),

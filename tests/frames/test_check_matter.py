@@ -13,9 +13,10 @@ import pytest
 from endoforge.frames.check import check_dataset
 from endoforge.frames.frame import Frame
 from endoforge.frames.png import decode_png, encode_png
+from endoforge.frames.shards import shard_name, write_shard
 from endoforge.geometry.cameras import FisheyeCamera, PinholeCamera
-from frames.analytic import analytic_frame, write_analytic_dataset
-from frames.planting import change_manifest, edit, kinds, replace_file, rewrite, swap_labels
+from frames.analytic import analytic_frame, sample_ball, write_analytic_dataset
+from frames.planting import change_manifest, edit, kinds, relist, replace_file, rewrite, swap_labels
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,29 @@ def test_some_of_the_labels_are_enough(tmp_path):
     assert check_dataset(folder).problems == []
 
 
+def test_unordered_views_are_not_compared_with_each_other(tmp_path):
+    folder = write_analytic_dataset(tmp_path / "set", 1, 3, full=True, sway_mm=1.5)
+    ball = replace(sample_ball(0), sway_mm=1.5)
+    views = [
+        replace(analytic_frame(0, moment, ball=ball, full=True), index=index)
+        for index, moment in enumerate((7, 0, 4))
+    ]
+    write_shard(folder / shard_name(0), views)
+    relist(folder)
+    assert "pose" in kinds(check_dataset(folder))
+    change_manifest(folder, continuous=False)
+    assert check_dataset(folder).problems == []
+
+
+def test_parts_of_a_tool_are_one_object(tmp_path):
+    folder = write_analytic_dataset(tmp_path / "set", 1, 2)
+    change_manifest(folder, labels={"1": "tool shaft", "3": "tool tip"})
+    rewrite(folder, lambda f: replace(f, instance=f.valid.astype(np.uint16)), every=True)
+    assert check_dataset(folder).problems == []
+    change_manifest(folder, labels={"1": "liver", "3": "tool tip"})
+    assert kinds(check_dataset(folder)) == {"instance"}
+
+
 # ---- planted -------------------------------------------------------------------------------------
 
 
@@ -100,6 +124,15 @@ def swap_right(folder: Path) -> None:
 def moved(pose: np.ndarray, mm: float = 0.5) -> np.ndarray:
     pose[0, 3] += mm
     return pose
+
+
+def before_moved(frame: Frame) -> Frame:
+    pose = np.array(frame.facts["previous_camera_from_world"])
+    return replace(frame, facts={**frame.facts, "previous_camera_from_world": moved(pose).tolist()})
+
+
+def before_flat(frame: Frame) -> Frame:
+    return replace(frame, facts={**frame.facts, "previous_camera_from_world": [[1.0, 2.0]]})
 
 
 def all_tracks_moved(frame: Frame) -> Frame:
@@ -147,6 +180,8 @@ FAULTS: Mapping[str, tuple[str, Callable[[Path], object]]] = {
     "moving tissue not marked": ("flow|back-flow", still_polyp),
     "back flow is the flow": ("back-flow", one(edit(back_flow_px=lambda a, f: f.flow_px))),
     "back flow turned round": ("back-flow", one(edit(back_flow_px=lambda a, _: -a))),
+    "the pose before is another": ("back-flow", lambda f: rewrite(f, before_moved)),
+    "the pose before is no pose": ("facts", lambda f: rewrite(f, before_flat)),
     "back flow missing": ("back-flow", one(edit(back_flow_px=lambda a, _: a * np.nan))),
     "all occluded on the way back": (
         "back-flow-occlusion",

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from endoforge.errors import DataError, StorageError
 from endoforge.frames import storage
+from endoforge.frames.storage import folder_atomically
 from frames.faults import dies_at, fill, small_disk
 
 
@@ -240,3 +241,51 @@ def test_a_giant_json_file_is_refused_unread(tmp_path):
     (tmp_path / "big.json").write_bytes(b" " * 2000)
     with pytest.raises(DataError, match="larger than the 1000 bytes"):
         storage.read_json(tmp_path / "big.json", limit_bytes=1000)
+
+
+# ---- folders -------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_there_whole_or_not_at_all(tmp_path):
+    with folder_atomically(tmp_path / "a" / "new") as folder:
+        (folder / "x").write_text("x")
+        assert not (tmp_path / "a" / "new").exists()
+    assert (tmp_path / "a" / "new" / "x").read_text() == "x"
+    with pytest.raises(ZeroDivisionError), folder_atomically(tmp_path / "a" / "other") as folder:
+        (folder / "x").write_text(str(1 / 0))
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["new"]
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "mine").write_text("mine")
+    for place in (tmp_path / "a", tmp_path / "a" / "mine"):
+        with pytest.raises(DataError, match="new or an empty folder"), folder_atomically(place):
+            raise AssertionError("the block must not run")
+
+
+def test_unfinished_folders_of_the_dead_are_removed_and_those_of_the_living_kept(tmp_path):
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+    host = storage._host()
+    dead = tmp_path / f".out.tmp-{child}-{host}-00000000"
+    alive = tmp_path / f".out.tmp-{os.getppid()}-{host}-00000000"
+    for stray in (dead, alive):
+        (stray / "deep").mkdir(parents=True)
+    with folder_atomically(tmp_path / "out"):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == [alive.name, "out"]
+
+
+def test_a_full_disk_leaves_no_half_folder(tmp_path):
+    def fill_folder(path: Path) -> None:
+        with folder_atomically(path) as folder:
+            for number in range(100):
+                (folder / str(number)).write_bytes(bytes(50_000))
+
+    with small_disk(tmp_path / "disk", 256) as disk:
+        with pytest.raises(StorageError, match="No space left"):
+            fill_folder(disk / "out")
+        assert list(disk.iterdir()) == []

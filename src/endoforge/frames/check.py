@@ -234,16 +234,18 @@ def _checked_frame(
 def _within(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
     yield from frame_faults(frame, manifest)
     if frame.valid.any():
-        yield from matter_faults(frame)
+        yield from matter_faults(frame, manifest.depth_scale_mm)
         yield from right_faults(frame, manifest.depth_scale_mm)
         yield from facts_faults(frame, manifest)
 
 
 def _between(frame: Frame, following: Frame, manifest: DatasetManifest | None) -> Iterator[Fault]:
+    yield from facts_pair_faults(frame, following)
+    if manifest is not None and not manifest.continuous:
+        return
     step_mm = DEPTH_SCALE_MM if manifest is None else manifest.depth_scale_mm
     yield from pair_faults(frame, following)
     yield from matter_pair_faults(frame, following, step_mm)
-    yield from facts_pair_faults(frame, following)
 
 
 def _note_all(notes: _Notes, place: str, position: int, faults: Iterator[Fault]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from endoforge.errors import CameraError
 from endoforge.frames.check_flow import Fault
 from endoforge.frames.check_matter import TEXTURE_TOLERANCE_MM
-from endoforge.frames.facts import boxes_of, on_surface
+from endoforge.frames.facts import boxes_of, on_surface, plain_pixel
 from endoforge.frames.frame import Frame
 from endoforge.frames.manifest import DatasetManifest
 from endoforge.frames.sampling import pick, sample, step_length
@@ -122,6 +122,8 @@ _NAMES = {"objects": "instance", "keypoints": "name", "tracks": "id"}
 
 def _form_fault(facts: Mapping[str, Any]) -> str | None:
     """What is wrong with the form of the facts; keys that are not known here may be anything."""
+    if not _pose(facts.get("previous_camera_from_world", np.eye(4).tolist())):
+        return f"previous_camera_from_world is no pose: {facts['previous_camera_from_world']!r:.60}"
     if not isinstance(facts.get("sensor", {}), dict):
         return f"sensor must be a group of keys, got {facts['sensor']!r:.60}"
     for kind, keys in _FORMS.items():
@@ -165,17 +167,14 @@ def _keypoint_faults(frame: Frame) -> Iterator[Fault]:
     for entry in frame.facts.get("keypoints", []):
         name, stated = entry["name"], entry["pixel_px"]
         point = np.array(entry["camera_from_part"])[:3, 3]
-        pixel = frame.camera.project(point)
+        pixel = plain_pixel(frame.camera.project(point), frame.camera)
         if abs(entry["depth_mm"] - point[2]) > 1e-3:
             yield Fault("keypoints", f"{name} is at {point[2]:.3f} mm, not {entry['depth_mm']}")
             return
-        known = bool(np.isfinite(pixel).all())
-        if known != (stated is not None) or (
-            known and np.abs(pixel - np.array(stated)).max() > PIXEL_TOLERANCE_PX
+        if (pixel is None) != (stated is None) or (
+            pixel and np.abs(np.subtract(pixel, stated)).max() > PIXEL_TOLERANCE_PX
         ):
-            yield Fault(
-                "keypoints", f"{name} must be at {pixel.round(2).tolist()} px, got {stated}"
-            )
+            yield Fault("keypoints", f"{name} must be at {pixel} px, got {stated}")
             return
         if entry["visible"] and (fault := _unseen(frame, entry)):
             yield Fault("keypoints", f"{name} is visible, but {fault}")

@@ -77,9 +77,9 @@ def _label_faults(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
     if outside.any():
         yield Fault("instance", f"object {outside.max()} covers pixels that are not valid")
     for number in np.unique(frame.instance[frame.instance > 0]).tolist():
-        classes = np.unique(frame.label[frame.instance == number])
-        if len(classes) > 1:
-            yield Fault("instance", f"object {number} has the classes {classes.tolist()}")
+        classes = np.unique(frame.label[frame.instance == number]).tolist()
+        if not labels.may_share(classes):
+            yield Fault("instance", f"object {number} has the classes {classes}")
             return
 
 

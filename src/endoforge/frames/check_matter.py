@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Float32, UInt8
+from jaxtyping import Bool, Float, Float32, Float64, UInt8
 
 from endoforge.frames.check_flow import (
     EDGES,
@@ -22,7 +22,7 @@ from endoforge.frames.check_flow import (
 )
 from endoforge.frames.frame import Frame
 from endoforge.frames.sampling import pick, sample, step_length, uniform
-from endoforge.geometry.poses import relative_pose
+from endoforge.geometry.poses import is_pose, relative_pose
 
 #: Largest median disagreement of a place on the texture along the flow, mm; two steps of the file.
 TEXTURE_TOLERANCE_MM = 0.04
@@ -43,12 +43,21 @@ _ALIKE = 0.6
 _RANKED = 0.6
 
 
-def matter_faults(frame: Frame) -> Iterator[Fault]:
-    """Yield what is wrong with the optional labels of one frame, the right eye aside."""
+def matter_faults(frame: Frame, depth_step_mm: float) -> Iterator[Fault]:
+    """Yield what is wrong with the optional labels of one frame, the right eye aside.
+
+    Args:
+        frame: As it was read.
+        depth_step_mm: Precision of the stored depth, mm.
+    """
     yield from _presence_faults(frame)
     if frame.clean is not None and not alike(frame.image, frame.clean, frame.valid):
         yield Fault("clean", "it does not show what the image shows")
     yield from _radiance_faults(frame)
+    before = frame.facts.get("previous_camera_from_world")
+    if before is not None and is_pose(before):
+        way = _way_back(frame, np.array(before, np.float64))
+        yield from displacement_faults(frame, way, depth_step_mm) if way else ()
 
 
 def matter_pair_faults(frame: Frame, following: Frame, depth_step_mm: float) -> Iterator[Fault]:
@@ -62,17 +71,28 @@ def matter_pair_faults(frame: Frame, following: Frame, depth_step_mm: float) -> 
     if frame.camera != following.camera:
         return
     yield from _carried_faults(frame, following, frame.flow_px, frame.occluded, "next")
-    if following.back_flow_px is None or following.back_occluded is None:
+    way = _way_back(following, frame.camera_from_world)
+    if way is None:
         return
-    back, hidden = following.back_flow_px, following.back_occluded
-    to_previous = relative_pose(frame.camera_from_world, following.camera_from_world)
-    way = Displacement(
-        "back-flow", back, hidden, to_previous, frame.camera, still_pixels(following)
-    )
-    yield from displacement_faults(following, way, depth_step_mm)
+    if "previous_camera_from_world" not in following.facts:  # otherwise done with the frame itself
+        yield from displacement_faults(following, way, depth_step_mm)
     yield from depth_faults(following, way, frame.depth_mm, "depth-previous")
-    yield from _carried_faults(following, frame, back, hidden, "previous")
+    yield from _carried_faults(following, frame, way.stored_px, way.occluded, "previous")
     yield from _return_faults(frame, following)
+
+
+def _way_back(frame: Frame, before: Float64[np.ndarray, "4 4"]) -> Displacement | None:
+    """The back flow to a pose; None if the frame has none."""
+    if frame.back_flow_px is None or frame.back_occluded is None:
+        return None
+    return Displacement(
+        "back-flow",
+        frame.back_flow_px,
+        frame.back_occluded,
+        relative_pose(before, frame.camera_from_world),
+        frame.camera,
+        still_pixels(frame),
+    )
 
 
 def alike(

@@ -121,8 +121,8 @@ def keypoints_of(
 
     Returns:
         In the order of the parts: ``name``, ``instance``, ``pixel_px`` (u, v; null where the lens
-        cannot image it; may lie outside the image), ``depth_mm`` (z of the key point), ``visible``,
-        ``camera_from_part`` (4 × 4, mm).
+        cannot image it or more than the image's size beside it), ``depth_mm`` (z of the key
+        point), ``visible``, ``camera_from_part`` (4 × 4, mm).
     """
     facts = []
     for part in parts:
@@ -137,7 +137,7 @@ def keypoints_of(
             {
                 "name": part.name,
                 "instance": part.instance,
-                "pixel_px": _plain_pixel(pixel),
+                "pixel_px": plain_pixel(pixel, camera),
                 "depth_mm": round(float(point[2]), 4),
                 "visible": seen,
                 "camera_from_part": np.round(pose, 9).tolist(),
@@ -156,7 +156,8 @@ def tracks_of(
 
     Returns:
         In the order of the points: ``id``, ``pixel_px`` (u, v; null where the lens cannot image
-        it; may lie outside the image), ``depth_mm``, ``visible``, ``texture_mm``, ``material``.
+        it or more than the image's size beside it), ``depth_mm``, ``visible``, ``texture_mm``,
+        ``material``.
     """
     there = transform_points(camera_from_world, points.points_mm.astype(np.float64))
     pixels = camera.project(there)
@@ -164,7 +165,7 @@ def tracks_of(
     return [
         {
             "id": int(points.number[i]),
-            "pixel_px": _plain_pixel(pixels[i]),
+            "pixel_px": plain_pixel(pixels[i], camera),
             "depth_mm": round(float(there[i, 2]), 4),
             "visible": bool(seen[i]),
             "texture_mm": [round(float(value), 4) for value in points.texture_mm[i]],
@@ -242,6 +243,13 @@ def inside(
     return np.asarray((u >= 0) & (v >= 0) & (u < size[1]) & (v < size[0]))
 
 
+def plain_pixel(pixel: Float64[np.ndarray, "2"], camera: Camera) -> list[float] | None:
+    """A position as JSON has it; None where the lens cannot image it or far beside the image."""
+    size = np.array([camera.width, camera.height])
+    near = np.isfinite(pixel).all() and bool((np.abs(pixel / size - 0.5) < 1.5).all())
+    return np.round(pixel, 4).tolist() if near else None
+
+
 # ---- inside -------------------------------------------------------------------------------------
 
 
@@ -259,7 +267,3 @@ def _object_is_seen(
     own = instance[around] == number
     deep = z_mm - depth_mm[around]
     return bool((own & (deep < INSIDE_MM)).any())
-
-
-def _plain_pixel(pixel: Float64[np.ndarray, "2"]) -> list[float] | None:
-    return np.round(pixel, 4).tolist() if np.isfinite(pixel).all() else None

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which class has which number. The map travels in dataset.json; 255 is never a class."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,12 @@ from jaxtyping import Bool, UInt8
 from endoforge.errors import DataError
 from endoforge.frames.frame import IGNORE
 from endoforge.frames.storage import read_json, write_json
+
+#: Classes, by name, that are parts of one object; all others make objects of their own.
+PARTS = (
+    frozenset({"tool tip", "tool wrist", "tool shaft"}),
+    frozenset({"abdominal wall", "diaphragm"}),
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,11 @@ class LabelMap:
             if known == name:
                 return index
         raise DataError(f"there is no class {name!r}; known: {', '.join(self.names.values())}")
+
+    def may_share(self, indices: Collection[int]) -> bool:
+        """Whether one object may have all these classes."""
+        names = {self.names.get(index) for index in indices}
+        return len(names) <= 1 or any(names <= parts for parts in PARTS)
 
     def knows(self, label: UInt8[np.ndarray, "*shape"]) -> Bool[np.ndarray, "*shape"]:
         """True where a label is a class of this map or means ignore."""
