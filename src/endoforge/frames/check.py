@@ -241,7 +241,7 @@ def _within(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
 
 def _between(frame: Frame, following: Frame, manifest: DatasetManifest | None) -> Iterator[Fault]:
     yield from facts_pair_faults(frame, following)
-    if manifest is not None and not manifest.continuous:
+    if frame.facts.get("continuous") is False:  # unordered views have nothing in common
         return
     step_mm = DEPTH_SCALE_MM if manifest is None else manifest.depth_scale_mm
     yield from pair_faults(frame, following)

@@ -124,6 +124,8 @@ def _form_fault(facts: Mapping[str, Any]) -> str | None:
     """What is wrong with the form of the facts; keys that are not known here may be anything."""
     if not _pose(facts.get("previous_camera_from_world", np.eye(4).tolist())):
         return f"previous_camera_from_world is no pose: {facts['previous_camera_from_world']!r:.60}"
+    if not isinstance(facts.get("continuous", True), bool):
+        return f"continuous must be true or false, got {facts['continuous']!r:.60}"
     if not isinstance(facts.get("sensor", {}), dict):
         return f"sensor must be a group of keys, got {facts['sensor']!r:.60}"
     for kind, keys in _FORMS.items():

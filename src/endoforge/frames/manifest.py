@@ -76,11 +76,6 @@ class DatasetManifest(Settings):
     optional_labels: list[str] = Field(
         default_factory=list, description="labels that every frame has besides the usual ones"
     )
-    continuous: bool = Field(
-        True,
-        description="each frame's next pose is the pose of the next frame; false for unordered "
-        "views, whose flow leads to a moment of their own",
-    )
     conventions: dict[str, str] = Field(
         default_factory=dict, description="what the numbers mean; all of them if left out"
     )

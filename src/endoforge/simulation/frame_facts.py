@@ -39,6 +39,7 @@ class Chronicle:
             "sensor": asdict(shot.sensor),
             "materials": list(shot.scene.materials),
             "continuous": shot.path.continuous,
+            "previous_camera_from_world": shot.path.moments[frame.index, 0].tolist(),
         }
         if shot.tools:
             facts["instruments"] = tool_facts(shot.tools, frame.index)
