@@ -4,8 +4,10 @@
 import numpy as np
 import pytest
 
-from endoforge.scene.anatomy.abdomen.build import build_abdomen, drawn_organs, sample_abdomen
+from endoforge.scene.anatomy.abdomen.build import build_abdomen
 from endoforge.scene.anatomy.abdomen.cavity import cavity_volume
+from endoforge.scene.anatomy.abdomen.drawing import sample_abdomen
+from endoforge.scene.anatomy.abdomen.fitting import drawn_organs
 from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings
 from endoforge.scene.anatomy.lumen import signed_volume
 from endoforge.scene.anatomy.surfaces import open_edges

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from endoforge.distributions import draw
 from endoforge.scene.anatomy.abdomen.gallbladder import Gallbladder
 from endoforge.scene.anatomy.abdomen.hollow import course
-from endoforge.scene.anatomy.abdomen.liver import Liver, lower_face_mm, to_world
+from endoforge.scene.anatomy.abdomen.liver import LiverBed
 from endoforge.scene.anatomy.abdomen.relief import smooth_noise
 from endoforge.scene.anatomy.abdomen.settings import GallbladderSettings
 from endoforge.scene.anatomy.abdomen.volumes import (
@@ -61,7 +61,7 @@ class Biliary:
 
 
 def sample_biliary(
-    settings: GallbladderSettings, liver: Liver, bladder: Gallbladder, rng: np.random.Generator
+    settings: GallbladderSettings, liver: LiverBed, bladder: Gallbladder, rng: np.random.Generator
 ) -> Biliary:
     """Draw duct, artery and ligament beside a gallbladder's neck."""
     ribbon = _ribbon(liver, rng)
@@ -82,12 +82,12 @@ def sample_biliary(
     )
 
 
-def _ribbon(liver: Liver, rng: np.random.Generator) -> Float64[np.ndarray, "4 3"]:
+def _ribbon(liver: LiverBed, rng: np.random.Generator) -> Float64[np.ndarray, "4 3"]:
     """Corners of the hepatoduodenal ligament, hung from the liver's lower face."""
     shift = rng.uniform(-3, 3, 2)
     flat = np.array([[-5.0, -13.0], [10.0, -18.0]]) * liver.size + shift
-    face = lower_face_mm(liver, flat[:, 0], flat[:, 1])
-    porta = to_world(liver, np.column_stack([flat, face]))
+    face = liver.face_mm(flat[:, 0], flat[:, 1])
+    porta = liver.world(np.column_stack([flat, face]))
     return np.concatenate([porta, [[29.0, -22.0, -42.0], [8.0, -22.0, -46.0]]])
 
 

@@ -75,6 +75,33 @@ def _gravity(head_up_deg: float, left_down_deg: float) -> tuple[float, float, fl
     return x, y, z
 
 
+def fitted(cavity: Cavity, points_mm: Float64[np.ndarray, "points 3"]) -> Cavity:
+    """Widen a room until given points lie inside, with some space around them."""
+    x, y, z = points_mm.T
+    wider = replace(
+        cavity,
+        half_width=max(cavity.half_width, 1.05 * float(np.abs(x).max())),
+        front=max(cavity.front, float(y.max()) + 25.0),
+        back=max(cavity.back, 1.05 * float(-y.min())),
+        top=max(cavity.top, float(z.max()) + 2.0),
+        bottom=min(cavity.bottom, float(z.min()) - 5.0),
+        spine=0.0,
+    )
+    depth = np.where(y > 0, wider.front, wider.back)
+    length = np.where(z > wider.waist, wider.top - wider.waist, wider.waist - wider.bottom)
+    ratio = np.stack([np.abs(x) / wider.half_width, np.abs(y) / depth])
+    ratio = np.concatenate([ratio, [np.abs(z - wider.waist) / length]])
+    grow = max(1.06 * float(((ratio**_POWER).sum(axis=0) ** (1 / _POWER)).max()), 1.0)
+    return replace(
+        wider,
+        half_width=wider.half_width * grow,
+        front=wider.front * grow,
+        back=wider.back * grow,
+        top=wider.waist + (wider.top - wider.waist) * grow,
+        bottom=wider.waist + (wider.bottom - wider.waist) * grow,
+    )
+
+
 def cavity_volume(cavity: Cavity, step_mm: float) -> Volume:
     """The room as a body: negative where gas and organs are."""
     margin = 8.0

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from endoforge.distributions import draw
-from endoforge.scene.anatomy.abdomen.liver import Liver, lower_face_mm, to_world
+from endoforge.scene.anatomy.abdomen.liver import LiverBed
 from endoforge.scene.anatomy.abdomen.organs import Organ, organ_from, shifted_along_normals, tinted
 from endoforge.scene.anatomy.abdomen.relief import smooth_noise
 from endoforge.scene.anatomy.abdomen.settings import GallbladderSettings
@@ -41,7 +41,7 @@ class Gallbladder:
 
 
 def sample_gallbladder(
-    settings: GallbladderSettings, liver: Liver, rng: np.random.Generator
+    settings: GallbladderSettings, liver: LiverBed, rng: np.random.Generator
 ) -> Gallbladder:
     """Draw a gallbladder that lies along the lower face of a liver."""
     length, width = draw(settings.length_mm, rng), draw(settings.width_mm, rng)
@@ -51,10 +51,10 @@ def sample_gallbladder(
     share = np.linspace(1.0, 0.0, 60)  # from the fundus
     flat = neck + share[:, None] * (way / np.linalg.norm(way)) * length * 0.74
     radius = 0.5 * width * _profile(share)
-    above = lower_face_mm(liver, flat[:, 0], np.minimum(flat[:, 1], 56.0 * size))
+    above = liver.face_mm(flat[:, 0], np.minimum(flat[:, 1], 56.0 * size))
     # embedded 0.5: the axis lies in the liver's face
     z = above - (1.0 - 2.0 * draw(settings.embedded, rng)) * radius
-    axis = to_world(liver, np.column_stack([flat, z]))
+    axis = liver.world(np.column_stack([flat, z]))
     pouch = draw(settings.pouch, rng)
     down = np.array([-0.35, -0.15, -0.9])
     middle = axis[-8] + down * (3.0 + 4.0 * pouch)

@@ -2,6 +2,7 @@
 """The liver: two lobes under the diaphragm, cut by a sloping lower face with a sharp edge."""
 
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Float32, Float64
@@ -57,6 +58,44 @@ class Liver:
     fat: float
     seed: int
 
+    def face_mm(
+        self, x: Float[np.ndarray, "..."], y: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Height (z) of the lower face in the liver's frame: lowest at the edge."""
+        size = self.size
+        edge = (-6.0 - 0.40 * x) * size
+        one, two = self.wave_phase
+        edge = edge + self.wave_mm * (np.sin(x / 17.0 + one) + 0.6 * np.sin(x / 9.0 + two))
+        edge = edge + self.notch_mm * np.exp(-(((x - self.notch_x) / 9.0) ** 2))
+        behind = np.maximum(62.0 * size - y, 0.0)
+        height = 44.0 * size
+        rise = height * (1.0 - np.exp(-self.slope * behind / height))
+        renal = 34.0 * size * _step((-(y / size) - 5.0) / 50.0) * _step((x / size - 20.0) / 50.0)
+        return np.asarray(edge + rise - renal)
+
+    def world(self, points_mm: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "points 3"]:
+        """World positions of points in the liver's frame."""
+        c, s = np.cos(self.turn_rad), np.sin(self.turn_rad)
+        turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+        return np.asarray((points_mm - _PIVOT_MM) @ turn.T + _PIVOT_MM)
+
+
+@runtime_checkable
+class LiverBed(Protocol):
+    """What the gallbladder and the ducts need to know about a liver, drawn or given."""
+
+    @property
+    def size(self) -> float:
+        """Multiplies all lengths; 1 is a usual liver."""
+
+    def face_mm(
+        self, x: Float[np.ndarray, "..."], y: Float[np.ndarray, "..."]
+    ) -> Float[np.ndarray, "..."]:
+        """Height (z) of the lower face in the liver's frame."""
+
+    def world(self, points_mm: Float64[np.ndarray, "points 3"]) -> Float64[np.ndarray, "points 3"]:
+        """World positions of points in the liver's frame."""
+
 
 def sample_liver(settings: LiverSettings, notch_x: float, rng: np.random.Generator) -> Liver:
     """Draw one liver; the notch lies where the falciform ligament is."""
@@ -76,22 +115,6 @@ def sample_liver(settings: LiverSettings, notch_x: float, rng: np.random.Generat
     )
 
 
-def lower_face_mm(
-    liver: Liver, x: Float[np.ndarray, "..."], y: Float[np.ndarray, "..."]
-) -> Float[np.ndarray, "..."]:
-    """Height (z) of the lower face in the liver's frame: lowest at the edge, rising behind it."""
-    size = liver.size
-    edge = (-6.0 - 0.40 * x) * size
-    one, two = liver.wave_phase
-    edge = edge + liver.wave_mm * (np.sin(x / 17.0 + one) + 0.6 * np.sin(x / 9.0 + two))
-    edge = edge + liver.notch_mm * np.exp(-(((x - liver.notch_x) / 9.0) ** 2))
-    behind = np.maximum(62.0 * size - y, 0.0)
-    height = 44.0 * size
-    rise = height * (1.0 - np.exp(-liver.slope * behind / height))
-    renal = 34.0 * size * _step((-(y / size) - 5.0) / 50.0) * _step((x / size - 20.0) / 50.0)
-    return np.asarray(edge + rise - renal)
-
-
 def _step(t: Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
     t = np.clip(t, 0.0, 1.0)
     return np.asarray(t * t * (3.0 - 2.0 * t))
@@ -104,7 +127,7 @@ def liver_volume(liver: Liver, room: Volume, step_mm: float) -> Volume:
     x, y, z = _into_liver(liver, grid)
     lobes = smooth_min(_right(liver, x, y, z), _left(liver, x, y, z), 30.0)
     lobes = lobes + _swell(liver, x, y, z)
-    lower = (lower_face_mm(liver, x, y) - z) / np.float32(np.hypot(1.0, 0.7 * liver.slope))
+    lower = (liver.face_mm(x, y) - z) / np.float32(np.hypot(1.0, 0.7 * liver.slope))
     lower = lower + 0.6 * _swell(liver, y, x, z)
     values = smooth_max(lobes, lower, _EDGE_ROUND_MM)
     body = Volume(grid, np.minimum(values, 24.0).astype(np.float32))
@@ -132,15 +155,6 @@ def _into_liver(liver: Liver, grid: Grid) -> tuple[Float32[np.ndarray, "..."], .
     v, w = y - np.float32(_PIVOT_MM[1]), z - np.float32(_PIVOT_MM[2])
     # The edge lies in front of and below the pivot: lifting it turns front to head.
     return x, c * v + s * w + np.float32(_PIVOT_MM[1]), -s * v + c * w + np.float32(_PIVOT_MM[2])
-
-
-def to_world(
-    liver: Liver, points_mm: Float64[np.ndarray, "points 3"]
-) -> Float64[np.ndarray, "points 3"]:
-    """World positions of points in the liver's frame."""
-    c, s = np.cos(liver.turn_rad), np.sin(liver.turn_rad)
-    turn = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
-    return np.asarray((points_mm - _PIVOT_MM) @ turn.T + _PIVOT_MM)
 
 
 def _right(liver: Liver, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
