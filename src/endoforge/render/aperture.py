@@ -28,8 +28,17 @@ from endoforge.render.transport import Transport
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
 mi: Any = mitsuba
 
-#: Channels of one sub-picture: direct light, albedo, albedo times incoming light, place, normal, 1.
-_PARTS = {"direct": 3, "albedo": 3, "carried": 3, "place": 3, "normal": 3, "found": 1}
+#: Channels of one sub-picture: direct light, albedo, albedo times the number of paths, the same
+#: times the incoming light, place relative to the eye, normal, and 1 where a surface was met.
+_PARTS = {
+    "direct": 3,
+    "albedo": 3,
+    "asked": 3,
+    "carried": 3,
+    "place": 3,
+    "normal": 3,
+    "found": 1,
+}
 _TINY = 1e-6
 
 
@@ -95,7 +104,7 @@ def _indirect(pictures: Mapping[str, np.ndarray], transport: Transport) -> np.nd
         (normal / np.maximum(length, _TINY)).astype(np.float32),
         pictures["found"] > 0,
     )
-    noisy = (pictures["carried"] / np.maximum(pictures["albedo"], _TINY)).astype(np.float32)
+    noisy = (pictures["carried"] / np.maximum(pictures["asked"], _TINY)).astype(np.float32)
     indirect: np.ndarray = denoised(noisy, guides, transport.denoise) * pictures["albedo"]
     return indirect
 
@@ -114,13 +123,14 @@ def _sub_picture(world: World, lens: LensBuffers, numbers: Numbers) -> list[Any]
     moved = Shifted(numbers, move.lamps(numbers))
     hit = closest(world, move.point(origin), move.vector(direction), lens.field)
     light = shade(world, hit, moved)
-    carried = mi.Color3f(0)
+    asked, carried = mi.Color3f(0), mi.Color3f(0)
     if numbers.layout.bounces:
-        carried = light.albedo * incoming(world, hit, moved)
+        asked = light.albedo * numbers.one("samples")
+        carried = asked * incoming(world, hit, moved)
     direct = dr.fma(light.albedo, light.shading, light.film)
     seen = [hit.place - numbers.vector("origin"), hit.normal, mi.Color3f(1)]
     seen = [dr.select(hit.found, part, 0) for part in seen]
-    vectors = [direct, light.albedo, carried, seen[0], seen[1]]
+    vectors = [direct, light.albedo, asked, carried, seen[0], seen[1]]
     return [mi.Float(part[j]) for part in vectors for j in range(3)] + [mi.Float(seen[2].x)]
 
 

@@ -146,10 +146,10 @@ def incoming(world: World, hit: Hit, numbers: Numbers) -> Any:
         total=mi.Color3f(0),
         bounce=mi.UInt32(0),
         sample=mi.UInt32(0),
-        alive=hit.found & (bounces > 0),
+        alive=hit.found & (bounces > 0) & (samples > 0),
     )
     _, path = dr.while_loop((rng, path), lambda rng, path: path.alive, step, label="bounces")
-    return path.total * dr.rcp(mi.Float(samples))
+    return path.total * dr.rcp(mi.Float(dr.maximum(samples, 1)))
 
 
 def generator(width: int, seed: list[Any]) -> Any:

@@ -108,7 +108,8 @@ def blur_numbers(
 
 def subsample_numbers(transport: Transport, view: View, eye: int, k: int) -> dict[str, Numbers]:
     """What one place in lens and shutter has of its own; the paths are shared out among all."""
-    samples = -(-transport.samples // transport.subsamples)
+    before, after = (n * transport.samples // transport.subsamples for n in (k, k + 1))
+    samples = after - before
     paths = path_numbers(replace(transport, samples=samples), view, eye, k + 1)
     return {**paths, "subsample": [k, transport.subsamples]}
 
