@@ -58,12 +58,12 @@ def sample_stool(
 def _sample(width_mm: float, rng: np.random.Generator) -> Clump:
     return Clump(
         width_mm=width_mm,
-        length=float(rng.uniform(1.0, 1.9)),
+        length=float(rng.uniform(1.0, 1.6)),
         turn_rad=float(rng.uniform(0, np.pi)),
-        height=float(rng.uniform(0.3, 0.6)),
-        lobes=rng.normal(0.0, 2.2, (8, 3)),
-        lobe_phase=rng.uniform(0, 2 * np.pi, 8),
-        depth=float(rng.uniform(0.08, 0.2)),
+        height=float(rng.uniform(0.14, 0.4)),
+        lobes=rng.normal(0.0, 3.4, (12, 3)),
+        lobe_phase=rng.uniform(0, 2 * np.pi, 12),
+        depth=float(rng.uniform(0.1, 0.24)),
         tint=rng.uniform(0.75, 1.15) * rng.uniform(0.95, 1.05, 3),
     )
 
@@ -71,15 +71,15 @@ def _sample(width_mm: float, rng: np.random.Generator) -> Clump:
 def clump_surface(clump: Clump, site: Site, instance: int, material: int) -> Surface:
     """An uneven heap on the wall; small ones have few triangles."""
     r = clump.width_mm / 2
-    columns = int(np.clip(2 * np.pi * r / 0.6, 8, 64)) // 2 * 2
-    rows = int(np.clip(2 * r / 0.6, 4, 30))
+    columns = int(np.clip(2 * np.pi * r / 0.45, 8, 72)) // 2 * 2
+    rows = int(np.clip(2 * r / 0.45, 4, 34))
     fall = np.linspace(0.15, 0.5 * np.pi + 0.5, rows)[:, None]
     turn = np.linspace(0, 2 * np.pi, columns, endpoint=False)
     place = np.stack(
         np.broadcast_arrays(np.sin(fall) * np.cos(turn), np.sin(fall) * np.sin(turn), np.cos(fall)),
         axis=-1,
     )
-    wave = np.sin(place @ clump.lobes.T + clump.lobe_phase).sum(-1) / np.sqrt(4.0)
+    wave = np.sin(place @ clump.lobes.T + clump.lobe_phase).sum(-1) / np.sqrt(6.0)
     grown = r * (1 + clump.depth * wave)[..., None] * place
     c, s = np.cos(clump.turn_rad), np.sin(clump.turn_rad)
     x, y = grown[..., 0] * clump.length, grown[..., 1]

@@ -214,13 +214,13 @@ def _diverticula(
 
 
 def _pools(findings: Findings, bare: Bare, rng: np.random.Generator, number: int) -> list[Surface]:
-    """Fill the lowest pouches; which of the lower half is drawn."""
+    """Fill pouches, drawn from the lower half of them, then from the others."""
     if not findings.pools:
         return []
     basin = basin_of(bare.surface, bare.ground.axis_mm, bare.up)
     places = low_places(basin)
-    places = places[: max(len(places) // 2, 2 * len(findings.pools))]
-    order = rng.permutation(len(places))
+    half = (len(places) + 1) // 2
+    order = np.concatenate([rng.permutation(half), half + rng.permutation(len(places) - half)])
     pools: list[Surface] = []
     ways: list[float] = []
     material = COLON_MATERIALS.index("fluid")

@@ -96,7 +96,7 @@ class StoolSettings(Settings):
 
     clumps: Count = Field((0, 0), description="fewest and most clumps on the piece")
     clump_mm: Spread = Field(
-        LogUniform(log_uniform=(2.0, 12.0)), description="width of a clump, mm; own choice"
+        LogUniform(log_uniform=(2.0, 9.0)), description="width of a clump, mm; own choice"
     )
     specks: Count = Field((0, 0), description="fewest and most specks of debris on the piece")
     speck_mm: Spread = Field(

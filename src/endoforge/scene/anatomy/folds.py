@@ -18,6 +18,7 @@ from endoforge.scene.anatomy.segments import profile_at
 from endoforge.scene.anatomy.settings import ColonSettings
 
 _EDGE_MM = 0.7  # rounding of a fold's free edge
+_TALL_MM = 5.5  # folds above this are thicker in proportion
 _REACH = 9.0  # flank widths after which a fold has ended
 
 
@@ -298,14 +299,16 @@ def _fold(
     ridge = ridge + 0.5 * np.sin(5.0 * u + 2.0 * folds.notch[i])
     along = way_mm[:, None] - ridge
     flank = np.where(along < 0, folds.flank_mm[i, 0], folds.flank_mm[i, 1])
-    flank = flank * (1.0 + 0.9 * (1.0 - inside))  # thicker towards its ends
-    share = np.exp(-(np.sqrt(along**2 + _EDGE_MM**2) - _EDGE_MM) / flank)
+    stout = max(1.0, float(folds.height[i] * radius_mm.mean()) / _TALL_MM) ** 0.8
+    flank = stout * flank * (1.0 + 0.9 * (1.0 - inside))  # thicker towards its ends
+    edge = stout * _EDGE_MM
+    share = np.exp(-(np.sqrt(along**2 + edge**2) - edge) / flank)
     return free_edge * share, share, np.abs(along)
 
 
 def _rows_near(folds: Folds, i: int, way_mm: Float64[np.ndarray, "rows"]) -> slice:
     reach = 12.0 + 2 * abs(folds.tilt_mm[i]) + abs(folds.bow_mm[i])
-    reach += _REACH * float(folds.flank_mm[i].max())
+    reach += 1.5 * _REACH * float(folds.flank_mm[i].max())
     first, last = np.searchsorted(way_mm, [folds.at_mm[i] - reach, folds.at_mm[i] + reach])
     return slice(int(first), int(last))
 

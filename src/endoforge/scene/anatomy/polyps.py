@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 from scipy.spatial import cKDTree
 
 from endoforge.distributions import draw, draw_count
@@ -27,9 +27,9 @@ _PROUD_MM = 0.3  # how far a flat polyp stands above the wall, so that it is see
 
 _LEAST_MM: dict[Paris, float] = {"Ip": 5.0, "Isp": 5.0, "IIc": 4.0}
 _COLOUR: dict[Histology, tuple[float, float, float]] = {
-    "adenoma": (1.0, 0.78, 0.76),
-    "hyperplastic": (1.07, 1.06, 1.05),
-    "serrated": (1.04, 1.0, 0.94),
+    "adenoma": (1.0, 0.94, 0.93),
+    "hyperplastic": (1.02, 1.02, 1.02),
+    "serrated": (1.01, 1.0, 0.97),
 }
 _LOBE_DEPTH: dict[Histology, tuple[float, float]] = {
     "adenoma": (0.05, 0.15),
@@ -95,7 +95,7 @@ def _sample(settings: PolypSettings, rng: np.random.Generator) -> Polyp:
     low, high = _LOBE_DEPTH[histology]
     tint = np.array(_COLOUR[histology]) * rng.uniform(0.94, 1.06, 3)
     if histology == "adenoma":
-        tint[1:] += rng.uniform(-0.08, 0.16)  # from red to hardly redder than the mucosa
+        tint[1:] += rng.uniform(-0.08, 0.08)  # more or less red
     return Polyp(
         paris=paris,
         histology=histology,
@@ -111,7 +111,7 @@ def _sample(settings: PolypSettings, rng: np.random.Generator) -> Polyp:
         lobe_depth=float(rng.uniform(low, high) * min(1.0, diameter / 8.0)),
         outline=float(rng.uniform(0.08, 0.22) if flat else rng.uniform(0.04, 0.16)),
         tint=tint,
-        mucus=float(rng.uniform(0.25, 0.7)) if histology == "serrated" else 0.0,
+        mucus=float(rng.uniform(0.05, 0.3)) if histology == "serrated" else 0.0,
     )
 
 
@@ -157,7 +157,15 @@ def polyp_surface(polyp: Polyp, site: Site, instance: int, material: int = 0) ->
     point = (float(top[0][0, 0]), float(top[1][0, 0]), float(top[2][0, 0]))
     follow = 2.0 if polyp.stalk_mm or polyp.height_mm > 3 else 6.0
     look = Look(POLYP_LABEL, material, _tints(polyp, up, columns), _stain(polyp, up, columns))
-    return body_surface(Form(along, around, height, point, follow), site, look, instance)
+    body = body_surface(Form(along, around, height, point, follow), site, look, instance)
+    return _on_mucosa(body, np.repeat(_own_share(polyp, up) < 0.4, columns), material)
+
+
+def _on_mucosa(body: Surface, ordinary: Bool[np.ndarray, "grid"], material: int) -> Surface:
+    """Let stalk and foot be of mucosa, the first of the materials."""
+    vertex = np.concatenate([ordinary, [False, True]])
+    own = np.where(vertex[body.faces].all(axis=1), 0, material)
+    return replace(body, face_material=own.astype(np.uint8))
 
 
 def _outline(polyp: Polyp, turn: Float64[np.ndarray, "columns"]) -> Float64[np.ndarray, "columns"]:
@@ -219,7 +227,10 @@ def _lobed(
     wave = np.sin(place @ polyp.lobes.T + polyp.lobe_phase).sum(axis=-1)
     wave *= np.sqrt(2.0 / len(polyp.lobe_phase))
     grow = polyp.lobe_depth * wave * np.clip(height / (0.3 * r), 0.0, 1.0)
-    knobs = 2.2 * r * grow if polyp.paris == "IIa" else 0.5 * height * grow
+    if polyp.paris == "IIa":
+        knobs = 0.45 * height * np.tanh(4.0 * polyp.lobe_depth * r * wave / polyp.height_mm)
+    else:
+        knobs = 0.5 * height * grow
     return along * (1 + grow), around * (1 + grow), height + knobs
 
 
@@ -244,7 +255,8 @@ def _bent(
 def _own_share(polyp: Polyp, up: Float64[np.ndarray, "rows"]) -> Float64[np.ndarray, "rows"]:
     """How much of a row is the polyp and not the stalk or the foot, 0 to 1."""
     if polyp.paris in ("IIb", "IIc"):
-        return np.clip(up / 0.2 + 3.0 * (up < 0) * (np.arange(len(up)) < 0.6 * len(up)), 0.0, 1.0)
+        rim = len(up) - 1 - int(np.argmax(up[::-1] > 0.2))  # the last row clear of the wall
+        return np.where(np.arange(len(up)) <= rim, 1.0, np.clip(up / 0.2, 0.0, 1.0))
     return np.clip((up - 0.55 * polyp.stalk_mm) / min(1.2, 0.5 * polyp.height_mm), 0.0, 1.0)
 
 
