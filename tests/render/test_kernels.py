@@ -77,12 +77,12 @@ def stereo(k: int) -> View:
     )
 
 
-def test_moving_tissue_several_tissues_and_two_eyes_compile_two_kernels_once(kernels):
+def test_moving_tissue_several_tissues_and_two_eyes_compile_their_kernels_once(kernels):
     tissues = (Tissue(texture_seed=1), Tissue(texture_seed=2, tile_mm=30.0))
     renderer = SurfaceRenderer(worlds.living_tube(tissues), CAMERA, "cpu", OPTIONAL_LABELS)
     renderer.render(stereo(0))
     first = set(kernels())
-    assert len(first) == 3  # the left picture, the right one, and the box around a mesh
+    assert len(first) == 5  # the two pictures, the box around a mesh, and two for its normals
     for k in (1, 2, 3, 7, 2):
         renderer.render(stereo(k))
     assert set(kernels()) == first

@@ -5,7 +5,10 @@ import numpy as np
 import pytest
 import trimesh
 
+from endoforge.render.arrays import padded
+from endoforge.render.engine import start
 from endoforge.render.normals import TurningNormals, cross, mesh_normals
+from endoforge.render.partition import partition
 from render import worlds
 
 
@@ -62,3 +65,21 @@ def test_mesh_normals_are_those_of_an_independent_library():
 def test_the_cross_product_is_numpys():
     a, b = np.random.default_rng(0).normal(size=(2, 50, 3))
     np.testing.assert_allclose(cross(a, b), np.cross(a, b))
+
+
+def test_the_device_turns_normals_as_numpy_does():
+    start("cpu")
+    from endoforge.render.turning import Turning, mi
+
+    scene = worlds.living_tube((worlds.CHALK,))
+    parts, given = partition(scene), scene.surface.normals
+    rest, moved = (scene.motion.vertices_at(k)[parts.vertices] for k in (0, 3))
+    expected = given[parts.vertices]
+    first = parts.fixed_vertices
+    turning = TurningNormals(
+        rest[first:], parts.corners[parts.fixed_faces :] - first, expected[first:]
+    )
+    expected = np.concatenate([expected[:first], turning.at(moved[first:])])
+    found = Turning(parts, rest, given[parts.vertices]).at(mi.Float(padded(moved).ravel()))
+    np.testing.assert_allclose(np.array(found).reshape(-1, 4)[:, :3], expected, atol=2e-5)
+    assert np.abs(expected - given[parts.vertices]).max() > 0.1

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from endoforge.render.arrays import aligned, padded
-from endoforge.render.normals import TurningNormals
 from endoforge.render.partition import Partition
+from endoforge.render.turning import Turning
 from endoforge.scene.records import Scene
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
@@ -44,7 +44,8 @@ class Moments:
 
     def __init__(self, scene: Scene, parts: Partition, centre: np.ndarray) -> None:
         """Build what never changes."""
-        self._parts, self._centre, self._motion = parts, centre, scene.motion
+        self._parts, self._motion = parts, scene.motion
+        self._centre = centre.astype(np.float32)
         self._rest = self._relative(scene.surface.vertices_mm)
         fixed, corners = parts.fixed_vertices, parts.corners
         self._fixed_scene = None
@@ -52,15 +53,12 @@ class Moments:
             self._fixed_scene = _tracer(self._rest[:fixed], corners[: parts.fixed_faces], False)[1]
         self._moving_corners = corners[parts.fixed_faces :] - fixed
         given = scene.surface.normals[parts.vertices]
-        self._given = padded(given)
         self._kept: dict[int, tuple[Any, Moment]] = {}
         self._still = Moment(self._fixed_scene, None, mi.Float(aligned(padded(self._rest))))
-        self._normals = mi.Float(aligned(self._given))
+        self._normals = mi.Float(aligned(padded(given)))
         self._normals_frame: int | None = None
-        self._turning: TurningNormals | None = None
         self._open: tuple[Any, Moment] | None = None
-        if parts.moves:
-            self._turning = TurningNormals(self._rest[fixed:], self._moving_corners, given[fixed:])
+        self._turning = Turning(parts, self._rest, given) if parts.moves else None
 
     def at(self, frame: int, beside: tuple[int, ...] = ()) -> Moment:
         """The scene at a frame.
@@ -105,18 +103,13 @@ class Moments:
         """Vertex normals at an instant, four floats each."""
         if self._turning is None:
             return self._normals
-        moved = np.array(moment.positions).reshape(-1, 4)[:, :3]
-        normals = self._given.copy()
-        fixed = self._parts.fixed_vertices
-        normals[fixed:, :3] = self._turning.at(moved[fixed:])
-        return mi.Float(aligned(normals))
+        return self._turning.at(moment.positions)
 
     def _relative(
         self, vertices_mm: Float32[np.ndarray, "all 3"]
     ) -> Float32[np.ndarray, "vertices 3"]:
-        placed: Float32[np.ndarray, "vertices 3"] = (
-            vertices_mm[self._parts.vertices].astype(np.float64) - self._centre
-        ).astype(np.float32)
+        # the centre is a whole number of mm, so that single precision loses nothing here
+        placed: Float32[np.ndarray, "vertices 3"] = vertices_mm[self._parts.vertices] - self._centre
         return placed
 
     def _spare(self, frame: int, beside: tuple[int, ...]) -> tuple[Any, Moment] | None:

@@ -54,6 +54,10 @@ class TurningNormals:
 
     Each normal keeps its place in a frame of the mesh's own normal and one edge at the vertex, so
     that a rigid motion turns it exactly and a smooth deformation tilts it as it tilts the mesh.
+
+    Attributes:
+        neighbour: The other end of each vertex's edge.
+        place: Components of the given normals along the mesh's normal, the edge, and across both.
     """
 
     def __init__(
@@ -65,20 +69,20 @@ class TurningNormals:
         """Remember where the normals lie in their frames at rest."""
         self._faces = faces
         self._gather = incidence(faces, len(rest))
-        self._neighbour = np.zeros(len(rest), np.int64)
-        self._neighbour[faces] = np.roll(faces, -1, axis=1)
+        self.neighbour = np.zeros(len(rest), np.int64)
+        self.neighbour[faces] = np.roll(faces, -1, axis=1)
         frame = self._frames(rest)
-        self._place = [np.einsum("nk,nk->n", axis, normals)[:, None] for axis in frame]
+        self.place = [np.einsum("nk,nk->n", axis, normals) for axis in frame]
 
     def at(self, positions: Float32[np.ndarray, "vertices 3"]) -> Float32[np.ndarray, "vertices 3"]:
         """Unit normals for other positions of the vertices."""
         frame = self._frames(positions)
-        mixed = sum(place * axis for place, axis in zip(self._place, frame, strict=True))
+        mixed = sum(p[:, None] * axis for p, axis in zip(self.place, frame, strict=True))
         return unit(np.asarray(mixed)).astype(np.float32)
 
     def _frames(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         normal = unit(self._gather @ face_areas(positions, self._faces))
-        edge = positions[self._neighbour] - positions
+        edge = positions[self.neighbour] - positions
         along = np.einsum("nk,nk->n", edge, normal)[:, None]
         tangent = unit(edge - along * normal)
         return normal, tangent, cross(normal, tangent)

@@ -82,9 +82,9 @@ def origin_of(camera_from_world: Pose) -> Float64[np.ndarray, "3"]:
 
 
 def centre_of(surface: Surface) -> Float64[np.ndarray, "3"]:
-    """Middle of the bounding box; the kernel works relative to it, where floats are finest."""
+    """Middle of the bounding box in whole mm; the kernel works near it, where floats are finest."""
     low, high = surface.vertices_mm.min(axis=0), surface.vertices_mm.max(axis=0)
-    centre: Float64[np.ndarray, "3"] = (low.astype(np.float64) + high.astype(np.float64)) / 2
+    centre: Float64[np.ndarray, "3"] = np.rint((low.astype(np.float64) + high) / 2)
     return centre
 
 
