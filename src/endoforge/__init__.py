@@ -5,8 +5,8 @@ Each function here does what the command of the same name does: ``endoforge.simu
 is ``endoforge simulate colon …``. Nothing inside the package imports this file.
 """
 
-from endoforge.verbs import check, evaluate, run, simulate, train, view
+from endoforge.verbs import check, evaluate, export, run, simulate, train, view
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "check", "evaluate", "run", "simulate", "train", "view"]
+__all__ = ["__version__", "check", "evaluate", "export", "run", "simulate", "train", "view"]

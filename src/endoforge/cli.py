@@ -51,7 +51,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object 
 
 @app.command()
 def simulate(
-    recipe: Annotated[str, typer.Argument(help="Recipe name or YAML file, e.g. colon.")],
+    recipe: Annotated[str, typer.Argument(help="Recipe name, YAML file or data set, e.g. colon.")],
     out: OutOption,
     frames: Annotated[int | None, typer.Option(help="Frames in the whole data set.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same data set.")] = None,
@@ -98,6 +98,22 @@ def check(
     _show(report, "\n".join(lines), as_json)
     if report.problems:
         raise typer.Exit(3)
+
+
+@app.command()
+def export(
+    dataset: Annotated[Path, typer.Argument(help="Data set folder.")],
+    out: OutOption,
+    format: Annotated[
+        str, typer.Option("--format", help="png, exr, coco, hdf5, kitti, tum, nerfstudio or ply.")
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a data set in another format."""
+    with _progress("export", "frames", as_json) as progress:
+        report = verbs.export(dataset, format=format, out=out, progress=progress)
+    text = f"{report.frames} frames in {report.files} files, {report.bytes / 1e6:.1f} MB, in {out}"
+    _show(report, text, as_json)
 
 
 # ---- train, evaluate, run ------------------------------------------------------------------------

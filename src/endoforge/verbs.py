@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from endoforge.depth.train import TrainingReport
     from endoforge.evaluation.depth import DepthEvaluation
     from endoforge.frames.check import CheckReport
+    from endoforge.frames.exports.export import ExportReport
     from endoforge.serving.depth import RunReport
     from endoforge.simulation.run import SimulationReport
 
@@ -37,7 +38,8 @@ def simulate(
     """Make a labelled data set, or continue one that was interrupted.
 
     Args:
-        recipe: A shipped recipe's name (``"colon"``) or a YAML file.
+        recipe: A shipped recipe's name (``"colon"``), a YAML file, or a simulated data set's
+            folder, whose settings are used again.
         out: The data set's folder.
         frames: Frames in the whole data set; None leaves the recipe's.
         seed: Same seed and settings, same data set; None leaves the recipe's.
@@ -69,6 +71,27 @@ def check(dataset: AnyPath, *, progress: Progress | None = None) -> "CheckReport
     from endoforge.frames.check import check_dataset
 
     return check_dataset(Path(dataset), progress)
+
+
+def export(
+    dataset: AnyPath, *, format: str, out: AnyPath, progress: Progress | None = None
+) -> "ExportReport":
+    """Write a data set in another format: png, exr, coco, hdf5, kitti, tum, nerfstudio or ply.
+
+    Args:
+        dataset: Data set folder.
+        format: One of the formats.
+        out: Folder that is made; it is whole or not there.
+        progress: Called with (frames done, frames in all).
+
+    Raises:
+        SettingsError: There is no such format, or the folder exists.
+        DataError: The data set is damaged, or lacks what the format needs.
+        MissingDependency: The format needs a library that is not installed.
+    """
+    from endoforge.frames.exports.export import export_dataset
+
+    return export_dataset(Path(dataset), format, Path(out), progress)
 
 
 def train(

@@ -53,18 +53,19 @@ def render_sequence(
     chronicle = Chronicle(shot, wanted)
     for index in range(settings.frames_of(sequence)):
         frame = renderer.render(view_of(shot, index), shot.transport)
+        frame = replace(frame, sequence=sequence)
         yield replace(frame, facts=chronicle.facts_of(frame))
 
 
 def view_of(shot: Shot, index: int) -> View:
-    """What the renderer is asked for one frame."""
+    """What the renderer is asked for one frame; a replay asks for the number it had at first."""
     before, here, after = shot.path.moments[index]
     right = None
     if shot.right is not None:
         camera, right_from_left = shot.right
         right = RightEye(camera, right_from_left @ here)
     return View(
-        sequence=shot.draw.sequence,
+        sequence=shot.draw.settings.first_sequence + shot.draw.sequence,
         index=index,
         camera_from_world=here,
         next_camera_from_world=after,
