@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float64, Int64
 
+from endoforge.errors import DataError
 from endoforge.frames.check_flow import still_pixels
 from endoforge.frames.dataset import Dataset
 from endoforge.frames.encoding import key_of
@@ -41,7 +42,7 @@ def write_clouds(dataset: Dataset, folder: Path, tick: Tick) -> None:
     Tissue that moves by itself is left out: it has no one place.
 
     Raises:
-        DataError: A shard is missing, cut or changed.
+        DataError: A shard is missing, cut or changed, or nothing in a sequence stands still.
     """
     for sequence, shard in sequences(dataset):
         cells = Cells()
@@ -49,6 +50,11 @@ def write_clouds(dataset: Dataset, folder: Path, tick: Tick) -> None:
             cells.add(shard.frame(position))
             tick()
         points = cells.points()
+        if not len(points):
+            raise DataError(
+                f"sequence {sequence} must show tissue that stands still to become one cloud, got "
+                "none; simulate it without motion, or export depth with --format png or exr"
+            )
         (folder / f"{key_of(sequence)}.ply").write_bytes(_header(len(points)) + points.tobytes())
 
 
