@@ -135,7 +135,7 @@ _PLASTIC = {
 #: Looks by name. Keys are material names, as scenes list them in `Scene.materials`.
 ORGANS: Mapping[str, TissueSettings] = {
     # ---- the abdomen ----
-    "liver": _organ("liver", ((0.20, 0.40), (0.23, 0.41), (1.05, 1.35)), _SOLID),
+    "liver": _organ("liver", ((0.26, 0.46), (0.26, 0.42), (1.0, 1.3)), _SOLID),
     "spleen": _organ("liver", ((0.18, 0.32), (0.18, 0.32), (1.15, 1.5)), _SOLID),
     "kidney": _organ("liver", ((0.30, 0.46), (0.26, 0.40), (0.85, 1.1)), _SOLID),
     "gallbladder": _organ("serosa", ((0.38, 0.68), (0.42, 0.64), (0.80, 1.25)), _SEROUS),
@@ -145,7 +145,7 @@ ORGANS: Mapping[str, TissueSettings] = {
     "abdominal wall": _organ("peritoneum", ((0.42, 0.64), (0.30, 0.58), (0.90, 1.38)), _LINED),
     "peritoneum": _organ("peritoneum", ((0.45, 0.65), (0.34, 0.56), (0.90, 1.25)), _LINED),
     "diaphragm": _organ("fibrous", ((0.40, 0.60), (0.24, 0.40), (0.85, 1.15)), _LINED),
-    "fat": _organ("fat", ((0.64, 0.86), (0.42, 0.62), (0.36, 0.66)), _FATTY),
+    "fat": _organ("fat", ((0.66, 0.88), (0.46, 0.66), (0.40, 0.70)), _FATTY),
     "mesentery": _organ("fat", ((0.52, 0.74), (0.34, 0.50), (0.55, 0.95)), _FATTY),
     "pancreas": _organ("fat", ((0.58, 0.74), (0.44, 0.58), (0.55, 0.85)), _FATTY),
     "ligament": _organ("fibrous", ((0.55, 0.75), (0.42, 0.62), (0.80, 1.15)), _STRINGY),
@@ -157,9 +157,9 @@ ORGANS: Mapping[str, TissueSettings] = {
     "polyp-adenoma": _organ("gyrus pits", ((0.60, 0.80), (0.19, 0.36), (0.36, 0.64)), _POLYPOUS),
     "polyp-tubular": _organ("tubular pits", ((0.60, 0.80), (0.20, 0.38), (0.36, 0.64)), _POLYPOUS),
     "polyp-hyperplastic": _organ(
-        "round pits", ((0.64, 0.82), (0.34, 0.52), (0.48, 0.66)), _POLYPOUS
+        "round pits", ((0.62, 0.80), (0.28, 0.42), (0.46, 0.64)), _POLYPOUS
     ),
-    "polyp-serrated": _organ("round pits", ((0.60, 0.80), (0.30, 0.48), (0.38, 0.60)), _POLYPOUS),
+    "polyp-serrated": _organ("round pits", ((0.60, 0.80), (0.25, 0.40), (0.38, 0.60)), _POLYPOUS),
     "fluid": _organ("fluid", ((0.42, 0.62), (0.58, 0.80), (0.12, 0.36)), _LIQUID),
     "stool": _organ(
         "stool",
