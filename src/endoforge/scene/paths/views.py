@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from endoforge.distributions import draw
+from endoforge.distributions import draw, ends_of
 from endoforge.errors import SceneError
 from endoforge.geometry.poses import pose_from, rotation_between, rotation_from_vector
 from endoforge.scene.anatomy.curves import unit
@@ -69,9 +69,10 @@ def scatter_views(
     Raises:
         SceneError: There is no such target, or no room in front of it.
     """
-    targets = room.targets_named(settings.target)
-    chosen = [targets[int(k)] for k in rng.integers(len(targets), size=frames)]
-    draws = [sample_view(settings, rng) for _ in range(frames)]
+    chosen, draws = [], []
+    for _ in range(frames):
+        chosen.append(room.any_target(settings.target, rng))
+        draws.append(sample_view(settings, rng))
     return place_views(chosen, draws, room, settings)
 
 
@@ -100,7 +101,7 @@ def place_views(
     Raises:
         SceneError: A view has none.
     """
-    least = settings.clearance_mm + float(max(np.linalg.norm(d.hand_mm) for d in draws))
+    least = settings.clearance_mm + ends_of(settings.hand_mm)[1]
     turns = np.stack([rotation_between(np.array([0.0, 0.0, 1.0]), t.normal) for t in targets])
     middle = np.stack([t.point_mm for t in targets])[:, None]
     radius = np.array([t.radius_mm for t in targets])[:, None, None]
@@ -132,7 +133,7 @@ def _good(
 ) -> np.ndarray:
     """Which places are clear of tissue and see at least most of the way to what they look at."""
     good = np.zeros(position.shape[:2], dtype=bool)
-    for first in range(0, good.shape[1], _BLOCK):  # in turn: most views need few tries
+    for first in range(0, position.shape[1], _BLOCK):  # in turn: most views need few tries
         rows = np.flatnonzero(~good.any(axis=1))
         if not len(rows):
             break

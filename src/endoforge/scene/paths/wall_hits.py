@@ -16,11 +16,11 @@ from endoforge.scene.settings import TrajectorySettings
 
 _PER_FRAMES = 100.0
 _BLOCK = 20  # frames: a hit begins in a block or not, whatever the sequence's length
-_RUN = (6.0, 16.0)  # frames on the way to the wall, and back
+_RUN = (10.0, 24.0)  # frames on the way to the wall, and back
 _REST = (2.0, 14.0)  # frames at the wall
-_ASIDE = (0.6, 1.3)  # angle from the view to the place that is hit, rad
+_ASIDE = (0.8, 1.4)  # angle from the view to the place that is hit, rad
 _FACING = 0.85  # share of that angle by which the view turns along
-_FARTHEST_MM = 60.0
+_FARTHEST_MM = 45.0
 
 
 @dataclass(frozen=True)
