@@ -147,16 +147,21 @@ def closed_faces(body: Float64[np.ndarray, "rows columns 3"]) -> Int32[np.ndarra
     ).astype(np.int32)
 
 
+#: Draws as many places as asked for and gives the most even, or, if told which way is up, the one
+#: that faces up most.
+DrawSite = Callable[[np.random.Generator, int, Float64[np.ndarray, "3"] | None], Site]
+
+
 @dataclass(frozen=True, eq=False)
 class Ground:
     """Where bodies may grow.
 
     Attributes:
-        draw_site: Draws a place, the most even of as many as asked for.
+        draw_site: Draws a place.
         axis_mm: Points that must stay free, world frame, mm.
     """
 
-    draw_site: Callable[[np.random.Generator, int], Site]
+    draw_site: DrawSite
     axis_mm: Float64[np.ndarray, "points 3"]
 
 
@@ -167,9 +172,14 @@ def grid_ground(
 ) -> Ground:
     """Bodies grow on a tube's grid of wall points, between two rows."""
 
-    def draw_site(rng: np.random.Generator, tries: int) -> Site:
+    def draw_site(
+        rng: np.random.Generator, tries: int, up: Float64[np.ndarray, "3"] | None = None
+    ) -> Site:
         at = zip(rng.integers(*rows, tries), rng.integers(0, wall.shape[1], tries), strict=True)
-        return min((site_on_grid(wall, int(i), int(j)) for i, j in at), key=unevenness)
+        sites = [site_on_grid(wall, int(i), int(j)) for i, j in at]
+        if up is None:
+            return min(sites, key=unevenness)
+        return max(sites, key=lambda site: float(site.normal @ up))
 
     return Ground(draw_site, axis_mm)
 

@@ -14,7 +14,7 @@ from endoforge.scene.records import Surface
 STOOL_LABEL = 8
 
 _AXIS_MM = 7.0
-_TRIES = 10
+_TRIES = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +94,10 @@ def clump_surface(clump: Clump, site: Site, instance: int, material: int) -> Sur
 def place_clump(
     clump: Clump, ground: Ground, up: Float64[np.ndarray, "3"], rng: np.random.Generator
 ) -> Site | None:
-    """Draw a place, the lowest-lying of a few that leave the axis free; None if there is none."""
+    """Draw a low-lying place that leaves the axis free; None if a few tries find none."""
     reach = clump.width_mm * clump.length * 0.5 + clump.width_mm * clump.height + _AXIS_MM
-    sites = [ground.draw_site(rng, 1) for _ in range(_TRIES)]
-    axis = ground.axis_mm
-    free = [s for s in sites if np.linalg.norm(axis - s.point_mm, axis=1).min() > reach]
-    some = free[: 3 if clump.width_mm < 2 else _TRIES]
-    return max(some, key=lambda s: float(s.normal @ up)) if some else None
+    for _ in range(_TRIES):
+        site = ground.draw_site(rng, 3 if clump.width_mm < 2 else 8, up)
+        if np.linalg.norm(ground.axis_mm - site.point_mm, axis=1).min() > reach:
+            return site
+    return None

@@ -9,12 +9,12 @@ from jaxtyping import Bool, Float64, Int32, Int64
 from endoforge.distributions import draw, draw_count
 from endoforge.scene.anatomy.bodies import Site
 from endoforge.scene.anatomy.findings_settings import DiverticulumSettings
-from endoforge.scene.anatomy.surfaces import vertex_normals
 from endoforge.scene.records import Surface
 
 DIVERTICULUM_LABEL = 4
 
 _RING_MM = 0.6
+_LARGEST_MM = 5.0  # edge of a triangle
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def open_diverticulum(
     of rings is sewn to it, so that a closed wall stays closed.
 
     Returns:
-        The wall with the pouch, or None where the hole would not be one simple opening.
+        The wall with the pouch, or None where the hole would not be one simple opening. Normals of
+        the pouch and of its edge are left to be worked out from the triangles.
     """
     inside = _cut(surface, site, pouch.opening_mm / 2)
     loop = _loop(surface.faces[inside])
@@ -81,13 +82,17 @@ def open_diverticulum(
 
 def _cut(surface: Surface, site: Site, radius_mm: float) -> Bool[np.ndarray, "faces"]:
     """Triangles of the wall around the place, on its side of the wall."""
-    centres = surface.vertices_mm[surface.faces].mean(axis=1, dtype=np.float64)
-    off = centres - site.point_mm
+    first = surface.vertices_mm[surface.faces[:, 0]] - site.point_mm.astype(np.float32)
+    near = np.flatnonzero((np.abs(first) < radius_mm + _LARGEST_MM).all(axis=1))
+    faces = surface.faces[near]
+    off = surface.vertices_mm[faces].mean(axis=1, dtype=np.float64) - site.point_mm
     height = off @ site.normal
     across = np.linalg.norm(off - height[:, None] * site.normal, axis=1)
     inside = (across < radius_mm) & (np.abs(height) < radius_mm)
-    facing = surface.normals[surface.faces[:, 0]] @ site.normal > 0.2
-    return np.asarray(inside & facing & (surface.face_instance == 0))
+    facing = surface.normals[faces[:, 0]] @ site.normal > 0.2
+    cut = np.zeros(len(surface.faces), dtype=bool)
+    cut[near] = inside & facing & (surface.face_instance[near] == 0)
+    return cut
 
 
 def _loop(faces: Int32[np.ndarray, "faces 3"]) -> Int64[np.ndarray, "columns"] | None:
@@ -155,7 +160,7 @@ def _assembled(
         surface,
         vertices_mm=vertices,
         faces=faces,
-        normals=vertex_normals(vertices, faces),
+        normals=np.concatenate([surface.normals, np.zeros((extra, 3), np.float32)]),
         tint=np.concatenate([surface.tint, reddish]),
         face_label=np.concatenate(
             [surface.face_label[~inside], np.full(count, DIVERTICULUM_LABEL, np.uint8)]

@@ -203,13 +203,15 @@ def _diverticula(
     taken = [body.vertices_mm.mean(axis=0) for body in bare.bodies]
     for pouch in findings.diverticula:
         for _ in range(_TRIES):
-            site = bare.ground.draw_site(rng, 6)
+            site = bare.ground.draw_site(rng, 6, None)
             clear = all(np.linalg.norm(site.point_mm - t) > 2 * pouch.opening_mm for t in taken)
             opened = open_diverticulum(wall, pouch, site, number) if clear else None
             if opened is not None and np.linalg.norm(axis - site.point_mm, axis=1).min() > 5:
                 wall, number = opened, number + 1
                 taken.append(site.point_mm.astype(np.float32))
                 break
+    if wall is not bare.surface:
+        wall = replace(wall, normals=vertex_normals(wall.vertices_mm, wall.faces))
     return wall, number
 
 

@@ -109,7 +109,7 @@ def _wet(basin: Basin, place: int, level: float) -> Bool[np.ndarray, "vertices"]
     """Vertices below the level that fluid at a place reaches."""
     near = np.abs(basin.way_mm - basin.way_mm[place]) < 0.7 * _LONGEST_MM
     below = (basin.height_mm < level) & near
-    faces = basin.surface.faces
+    faces = basin.surface.faces[below[basin.surface.faces[:, 0]]]
     edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     edges = edges[below[edges].all(axis=1)]
     graph = coo_array((np.ones(len(edges), np.int8), (edges[:, 0], edges[:, 1])), (len(below),) * 2)

@@ -3,7 +3,6 @@
 
 import numpy as np
 from jaxtyping import Bool, Float64
-from scipy.interpolate import LinearNDInterpolator
 from scipy.spatial import cKDTree
 
 from endoforge.errors import SceneError
@@ -14,6 +13,7 @@ from endoforge.scene.records import Centreline, Surface
 _HALF = 18  # cells to either side of a place
 _CELL_MM = 1.0
 _NEAR_MM = 3.5
+_AMONG = 5
 _END_MM = 25.0  # nothing grows on the end walls
 
 
@@ -37,9 +37,15 @@ def mesh_ground(surface: Surface, centreline: Centreline) -> Ground:
     tree = cKDTree(vertices)
     tangent = unit(np.gradient(points, axis=0))
 
-    def draw_site(rng: np.random.Generator, tries: int) -> Site:
+    def draw_site(
+        rng: np.random.Generator, tries: int, up: Float64[np.ndarray, "3"] | None = None
+    ) -> Site:
         chosen = allowed[rng.integers(0, len(allowed), tries)]
-        best = min(chosen.tolist(), key=lambda v: _unevenness(vertices, surface.normals, tree, v))
+        if up is None:
+            rough = [_unevenness(vertices, surface.normals, tree, v) for v in chosen.tolist()]
+            best = int(chosen[np.argmin(rough)])
+        else:
+            best = int(chosen[np.argmax(surface.normals[chosen] @ up)])
         return _site(vertices, surface.normals, tree, (best, tangent[nearest[best]]))
 
     return Ground(draw_site, points)
@@ -72,11 +78,9 @@ def _site(
     flat = np.stack([off[kept] @ along, off[kept] @ side], axis=1)
     cells = np.arange(-_HALF, _HALF + 1) * _CELL_MM
     a, b = np.meshgrid(cells, cells, indexing="ij")
-    height = LinearNDInterpolator(flat, off[kept] @ normal)(a, b)
-    lost = np.isnan(height)
-    if lost.any():
-        closest = cKDTree(flat).query(np.stack([a[lost], b[lost]], axis=1))[1]
-        height[lost] = (off[kept] @ normal)[closest]
+    away, other = cKDTree(flat).query(np.stack([a, b], axis=-1), k=min(_AMONG, len(flat)))
+    weight = 1.0 / (away**2 + 0.04)
+    height = (weight * (off[kept] @ normal)[other]).sum(axis=-1) / weight.sum(axis=-1)
     wall = middle + a[..., None] * along + b[..., None] * side + height[..., None] * normal
     return Site(wall, _HALF, _HALF, _CELL_MM, _CELL_MM, normal, along, closed=False)
 

@@ -306,7 +306,7 @@ def place_polyp(
     axis = cKDTree(ground.axis_mm)
     taken = [cKDTree(other.vertices_mm) for other in others]
     for attempt in range(_TRIES):
-        site = ground.draw_site(rng, 12)
+        site = ground.draw_site(rng, 12, None)
         body = polyp_surface(polyp, site, *numbers)
         free = axis.query(body.vertices_mm)[0].min() > _AXIS_MM
         if free and all(tree.query(body.vertices_mm)[0].min() > _APART_MM for tree in taken):
