@@ -276,14 +276,14 @@ def _depth_in_room(
         if (missing <= 0).all() or depth.min() < _LEAST_IN_MM:
             break
         depth -= np.where(missing > 0, missing + 0.05, 0.0)
-    depth = smooth_below(depth, _SMOOTH)
+    depth = depth_mm + smooth_below(np.minimum(depth - depth_mm, 0.0), _SMOOTH)
     if depth.min() < _LEAST_IN_MM:
         raise SceneError(
             f"a laparoscope through port {port.name!r} must reach at least {_LEAST_IN_MM:g} mm "
             f"into the room, but tissue stops it at {max(float(depth.min()), 0.0):.1f} mm; choose "
             "another port, or lower trajectory.clearance_mm or shaft_clearance_mm"
         )
-    return depth
+    return np.asarray(depth, dtype=np.float64)
 
 
 def _shaft_poses(
