@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast labelled frames are rendered, beside Open3D's ray casting with NumPy shading.
+"""How fast labelled frames are rendered, at rest and deforming, beside Open3D's ray casting.
 
-Prints one JSON object. Every frame has all labels, three shadowed lights and the tissue pattern;
-Open3D's frames have no pattern and plain Lambert shading, so the comparison favours it. The two
-take turns frame by frame. Usage: render_surface.py [--frames N] [--threads N]
+Prints one JSON object. Four lamps with shadows and the tissue patterns are always on; `all labels`
+are all that a frame of one eye can have, `base labels` those of every data set. The sensor adds a
+point spread, automatic exposure and the response; no noise and no coding. Deforming scenes ask for
+two new moments of the motion at the first frame and one at each further one. Open3D takes turns
+with the base labels, frame by frame. Usage: render_surface.py [--frames N] [--threads N]
 """
 
 import argparse
@@ -11,47 +13,98 @@ import gc
 import json
 import os
 import platform
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the scenes that the tests use
+
+from open3d_renderer import Open3DRenderer
+
 from endoforge.frames.frame import Frame
-from endoforge.geometry.cameras import Camera, FisheyeCamera, pixel_centres
-from endoforge.optics.light import sample_lights
-from endoforge.optics.sensor import SensorResponse, develop, sample_sensor
-from endoforge.optics.settings import LightSettings, SensorSettings, TissueSettings
-from endoforge.optics.texture import tissue_texture
+from endoforge.geometry.cameras import Camera, FisheyeCamera
+from endoforge.optics.light import LightSource, sample_lights
+from endoforge.optics.sensor import SensorResponse
+from endoforge.optics.settings import LightSettings, TissueSettings
 from endoforge.optics.tissue import sample_tissue
 from endoforge.render.engine import set_render_threads, start
 from endoforge.render.surface import SurfaceRenderer, View
-from endoforge.scene.anatomy.colon import colon
+from endoforge.render.view import OPTIONAL_LABELS
+from endoforge.scene.anatomy.build import build_anatomy
 from endoforge.scene.anatomy.settings import ColonSettings
-from endoforge.scene.records import COLON_LABELS, Scene
+from endoforge.scene.records import COLON_LABELS, Scene, Surface
 from endoforge.scene.settings import TrajectorySettings
 from endoforge.scene.trajectory import fly_through
+from endoforge.simulation.recipes import load_recipe
+from endoforge.simulation.sequence import prepare_shot, view_of
 from endoforge.streams import stream
+from render import worlds
 
 SEED = 11
-SIZES = ((320, 240), (640, 480))
+SIZES = ((320, 256), (640, 480))
+CHOICES = {"base labels": frozenset[str](), "all labels": OPTIONAL_LABELS - {"right"}}
+SENSOR = SensorResponse(metering=0.6, blur_px=0.6)
+
+Times = list[tuple[float, float]]
 
 
 def build_scene(number: int) -> Scene:
-    """A drawn colon with drawn tissue."""
-    surface, centreline = colon(ColonSettings(), stream(SEED, "anatomy", number))
-    tissue = sample_tissue(TissueSettings(), stream(SEED, "tissue", number))
-    return Scene(surface, (tissue,), COLON_LABELS, centreline)
-
-
-def build_views(scene: Scene, frames: int) -> list[View]:
-    """A hand-like flight through the scene."""
-    poses = fly_through(
-        scene.centreline, TrajectorySettings(), stream(SEED, "trajectory", 0), frames
+    """A drawn colon; every material is a mucosa of its own."""
+    anatomy = build_anatomy(ColonSettings(), stream(SEED, "anatomy", number))
+    tissues = tuple(
+        sample_tissue(TissueSettings(), stream(SEED, "tissue", number, k))
+        for k in range(len(anatomy.materials))
     )
-    lights = sample_lights(LightSettings(sources=3), stream(SEED, "light", 0))
-    sensor = sample_sensor(SensorSettings(), stream(SEED, "sensor", 0))
-    return [View(0, k, poses[k], poses[k + 1], lights, sensor) for k in range(frames)]
+    return Scene(anatomy.surface, tissues, COLON_LABELS, anatomy.centreline)
+
+
+def lens(size: tuple[int, int]) -> Camera:
+    """A wide fisheye."""
+    return FisheyeCamera.from_field_of_view(*size, 140.0, (0.02, -0.008, 0.001, 0.0))
+
+
+def lamps() -> tuple[LightSource, ...]:
+    """Four lamps around the lens."""
+    return sample_lights(LightSettings(sources=4), stream(SEED, "light", 0))
+
+
+def views_along(poses: np.ndarray) -> list[View]:
+    """Views from the second pose to the last but one."""
+    lights = lamps()
+    return [
+        View(0, k, poses[k], poses[k + 1], lights, SENSOR, previous_camera_from_world=poses[k - 1])
+        for k in range(1, len(poses) - 1)
+    ]
+
+
+def flight(scene: Scene, frames: int) -> list[View]:
+    """A hand-like flight through a colon."""
+    way, settings = scene.centreline, TrajectorySettings()
+    assert way is not None
+    poses = fly_through(way, settings, stream(SEED, "trajectory", 0), frames + 1)
+    return views_along(np.asarray(poses))
+
+
+@dataclass(frozen=True, eq=False)
+class Wave:
+    """Every vertex of a tube moves: rings that run along it and squeeze it."""
+
+    surface: Surface
+
+    @property
+    def moving(self) -> np.ndarray:
+        """All of them."""
+        return np.ones(len(self.surface.vertices_mm), bool)
+
+    def vertices_at(self, frame: int) -> np.ndarray:
+        """Positions at a frame."""
+        place = self.surface.vertices_mm.copy()
+        place[:, :2] *= 1 - 0.1 * np.sin(place[:, 2:] / 12 - np.float32(0.3 * frame))
+        return place
 
 
 def timed(work: Callable[[], object]) -> tuple[float, float]:
@@ -61,7 +114,7 @@ def timed(work: Callable[[], object]) -> tuple[float, float]:
     return 1000 * (time.perf_counter() - begin), 1000 * (time.process_time() - begin_cpu)
 
 
-def summary(times: list[tuple[float, float]]) -> dict[str, float]:
+def summary(times: Times) -> dict[str, float]:
     """Median, tenth percentile and smallest on the clock, and the median of all threads, ms.
 
     The last one hardly depends on what else the machine does.
@@ -75,158 +128,98 @@ def summary(times: list[tuple[float, float]]) -> dict[str, float]:
     }
 
 
-class Open3DRenderer:
-    """The opponent: Open3D casts the rays, NumPy shades and labels."""
-
-    def __init__(self, scene: Scene, camera: Camera, threads: int) -> None:
-        import open3d
-
-        self._threads = threads
-
-        self._core, geometry = open3d.core, open3d.t.geometry
-        self.camera, self.surface = camera, scene.surface
-        self.albedo = np.asarray(scene.tissues[0].albedo, np.float32)
-        self._scene = geometry.RaycastingScene()
-        self._scene.add_triangles(
-            self._core.Tensor(scene.surface.vertices_mm),
-            self._core.Tensor(scene.surface.faces.astype(np.uint32)),
-        )
-        self._rays = camera.rays().reshape(-1, 3).astype(np.float32)
-        self._centres = pixel_centres(camera.width, camera.height).reshape(-1, 2)
-
-    def _blocked(self, starts: np.ndarray, end: np.ndarray) -> np.ndarray:
-        away = end.astype(np.float32) - starts
-        rays = self._core.Tensor(np.concatenate([starts, away], axis=1))
-        return self._scene.test_occlusions(rays, tfar=1.0 - 1e-4, nthreads=self._threads).numpy()
-
-    def render(self, view: View) -> Frame:
-        """Render a frame with every label."""
-        world_from_camera = np.linalg.inv(view.camera_from_world)
-        turn, eye = world_from_camera[:3, :3].astype(np.float32), world_from_camera[:3, 3]
-        directions = self._rays @ turn.T
-        origins = np.broadcast_to(eye.astype(np.float32), directions.shape)
-        rays = np.concatenate([origins, directions], axis=1)
-        hit = self._scene.cast_rays(self._core.Tensor(rays), nthreads=self._threads)
-        distance = hit["t_hit"].numpy()
-        found = np.isfinite(distance)
-        face = np.where(found, hit["primitive_ids"].numpy(), 0)
-        place = hit["primitive_uvs"].numpy()
-        weights = np.column_stack([1 - place.sum(axis=1), place])
-        corners = self.surface.faces[face]
-        normal = np.einsum("nk,nkc->nc", weights, self.surface.normals[corners])
-        normal /= np.sqrt(np.einsum("nc,nc->n", normal, normal))[:, None]
-        albedo = self.albedo * np.einsum("nk,nkc->nc", weights, self.surface.tint[corners])
-        points = origins + np.where(found, distance, 1)[:, None] * directions
-        radiance = self._shade(view, points, normal, albedo, world_from_camera) * found[:, None]
-        return self._frame(view, points, normal @ turn, face, found, distance, radiance)
-
-    def _shade(
-        self,
-        view: View,
-        points: np.ndarray,
-        normal: np.ndarray,
-        albedo: np.ndarray,
-        world_from_camera: np.ndarray,
-    ) -> np.ndarray:
-        total = np.zeros_like(points)
-        starts = points + 0.3 * normal
-        for light in view.lights:
-            lamp = (world_from_camera @ (*light.position_mm, 1.0))[:3].astype(np.float32)
-            axis = (world_from_camera[:3, :3] @ light.axis).astype(np.float32)
-            away = lamp - points
-            squared = np.einsum("nc,nc->n", away, away)
-            toward = away / np.sqrt(squared)[:, None]
-            facing = np.maximum(np.einsum("nc,nc->n", normal, toward), 0)
-            beam = light.intensity * np.exp(-light.mu * (1 + toward @ axis)) / squared
-            lit = ~self._blocked(starts, lamp)
-            total += (beam * facing * lit)[:, None] * np.asarray(light.colour, np.float32)
-        return (total * albedo / np.pi).astype(np.float32)
-
-    def _frame(
-        self,
-        view: View,
-        points: np.ndarray,
-        normal: np.ndarray,
-        face: np.ndarray,
-        found: np.ndarray,
-        distance: np.ndarray,
-        radiance: np.ndarray,
-    ) -> Frame:
-        shape = (self.camera.height, self.camera.width)
-        matrix = view.next_camera_from_world.astype(np.float32)
-        pixels = self.camera.project(points @ matrix[:3, :3].T + matrix[:3, 3])
-        eye = np.linalg.inv(matrix)[:3, 3]
-        inside = np.all((pixels >= 0) & (pixels <= [self.camera.width, self.camera.height]), axis=1)
-        facing = (eye.astype(np.float32) - points) * 1e-3
-        seen = inside & ~self._blocked(points + facing, eye)
-        return Frame(
-            sequence=view.sequence,
-            index=view.index,
-            image=develop(radiance.reshape(*shape, 3), SensorResponse(metering=0.5, blur_px=0.6)),
-            camera=self.camera,
-            camera_from_world=view.camera_from_world,
-            next_camera_from_world=view.next_camera_from_world,
-            depth_mm=np.where(found, distance * self._rays[:, 2], np.nan).reshape(shape),
-            valid=found.reshape(shape),
-            normal_camera=normal.astype(np.float32).reshape(*shape, 3),
-            label=np.where(found, self.surface.face_label[face], 0).reshape(shape),
-            instance=np.where(found, self.surface.face_instance[face], 0).reshape(shape),
-            flow_px=(pixels - self._centres).astype(np.float32).reshape(*shape, 2),
-            occluded=(found & ~seen).reshape(shape),
-        )
+def times_of(render: Callable[[View], Frame], views: Sequence[View]) -> Times:
+    """Times of all views but the first, which warms up."""
+    render(views[0])
+    return [timed(lambda view=view: render(view)) for view in views[1:]]
 
 
-def compare(
-    scene: Scene, views: list[View], size: tuple[int, int], threads: int
-) -> dict[str, object]:
-    """Render every view alone, then with both, one after the other."""
-    camera = FisheyeCamera.from_field_of_view(*size, 140.0, (0.02, -0.008, 0.001, 0.0))
-    rivals: dict[str, SurfaceRenderer | Open3DRenderer] = {
-        "endoforge": SurfaceRenderer(scene, camera, "cpu")
-    }
-    try:
-        rivals["open3d"] = Open3DRenderer(scene, camera, threads)
-    except ImportError as error:
-        missing = f"not installed ({error})"
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in rivals}
-    for rival in rivals.values():
-        rival.render(views[0])
-    alone = [timed(lambda view=view: rivals["endoforge"].render(view)) for view in views]
-    for view in views:
-        for name, rival in rivals.items():
-            times[name].append(timed(lambda rival=rival, view=view: rival.render(view)))
-    report: dict[str, object] = {"endoforge_alone": summary(alone)}
-    report |= {f"{name}_taking_turns": summary(values) for name, values in times.items()}
-    if "open3d" in times:
-        theirs, ours = (np.median(times[name], axis=0) for name in ("open3d", "endoforge"))
-        report["times_faster_than_open3d"] = round(float(theirs[0] / ours[0]), 2)
-        report["times_less_cpu_than_open3d"] = round(float(theirs[1] / ours[1]), 2)
-    else:
-        report["open3d"] = missing
+def at_rest(scene: Scene, views: list[View], threads: int) -> dict[str, object]:
+    """Every size and choice of labels, then the base labels in turns with Open3D."""
+    report: dict[str, object] = {}
+    for size in SIZES:
+        camera = lens(size)
+        cell: dict[str, object] = {
+            name: summary(times_of(SurfaceRenderer(scene, camera, "cpu", labels).render, views))
+            for name, labels in CHOICES.items()
+        }
+        cell["taking_turns"] = compare(scene, views, camera, threads)
+        report["{}x{}".format(*size)] = cell
     return report
 
 
-def new_scenes(count: int, view: View) -> dict[str, object]:
-    """What a new scene costs once the kernel is there: mesh, BVH, upload and first frame."""
-    camera = FisheyeCamera.from_field_of_view(320, 240, 140.0)
-    times, patterns = [], []
-    for number in range(1, count + 1):
-        scene = build_scene(number)
-        patterns.append(timed(lambda scene=scene: tissue_texture(scene.tissues[0].texture_seed)))
-        times.append(timed(lambda scene=scene: SurfaceRenderer(scene, camera, "cpu").render(view)))
+def compare(scene: Scene, views: list[View], camera: Camera, threads: int) -> dict[str, object]:
+    """The base labels by us and by Open3D, one view after the other."""
+    rivals: dict[str, SurfaceRenderer | Open3DRenderer]
+    rivals = {"endoforge": SurfaceRenderer(scene, camera, "cpu")}
+    try:
+        rivals["open3d"] = Open3DRenderer(scene, camera, threads)
+    except ImportError as error:
+        return {"open3d": f"not installed ({error})"}
+    for rival in rivals.values():
+        rival.render(views[0])
+    times: dict[str, Times] = {name: [] for name in rivals}
+    for view in views:
+        for name, rival in rivals.items():
+            times[name].append(timed(lambda rival=rival, view=view: rival.render(view)))
+    theirs, ours = (np.median(times[name], axis=0) for name in ("open3d", "endoforge"))
+    report: dict[str, object] = {name: summary(values) for name, values in times.items()}
+    report["times_faster_than_open3d"] = round(float(theirs[0] / ours[0]), 2)
+    report["times_less_cpu_than_open3d"] = round(float(theirs[1] / ours[1]), 2)
+    return report
+
+
+def deforming(frames: int) -> dict[str, object]:
+    """A tube of 50,000 vertices that all move, and the same one at rest, all labels."""
+    still = worlds.tube(rings=500, around=100)
+    moving = replace(still, motion=Wave(still.surface))
+    poses = [worlds.turned(np.array([1.0, 1.0, 8.0 + 0.2 * k])) for k in range(frames + 2)]
+    views = views_along(np.asarray(poses))
+    report: dict[str, object] = {
+        "vertices": len(still.surface.vertices_mm),
+        "triangles": len(still.surface.faces),
+    }
+    for size in SIZES:
+        report["{}x{}".format(*size)] = {
+            name: summary(
+                times_of(
+                    SurfaceRenderer(scene, lens(size), "cpu", CHOICES["all labels"]).render, views
+                )
+            )
+            for name, scene in (("deforming", moving), ("at_rest", still))
+        }
+    return report
+
+
+def laparoscopy(frames: int) -> dict[str, object]:
+    """The recipe as it is: breathing organs, two tools, its own sensor, all labels, 452 x 256."""
+    settings = load_recipe("laparoscopy", {"seed": SEED, "sequence_frames": frames})
+    begin = time.perf_counter()
+    shot = prepare_shot(settings, 0)
+    built = time.perf_counter()
+    renderer = SurfaceRenderer(shot.scene, shot.camera, "cpu", CHOICES["all labels"])
+    times = times_of(renderer.render, [view_of(shot, k) for k in range(frames)])
     return {
-        "renderer_and_first_frame": summary(times),
-        "vessel_pattern_when_not_remembered_ms": round(max(patterns)[0], 1),
+        "triangles": len(shot.scene.surface.faces),
+        "scene_s": round(built - begin, 1),
+        "frame": summary(times),
     }
 
 
-def kernels_and_memory(scene: Scene, frames: int) -> dict[str, object]:
-    """Kernels over many poses, and how much the process grew meanwhile."""
+def new_scenes(count: int, view: View) -> dict[str, float]:
+    """What a new scene costs once the kernel is there: mesh, BVH, patterns and first frame."""
+    camera, times = lens(SIZES[0]), []
+    for number in range(1, count + 1):
+        scene = build_scene(number)
+        times.append(timed(lambda scene=scene: SurfaceRenderer(scene, camera, "cpu").render(view)))
+    return summary(times)
+
+
+def kernels_and_memory(scene: Scene, views: list[View]) -> dict[str, object]:
+    """Kernels over many poses of a scene, and how much the process grew meanwhile."""
     import drjit
 
-    camera = FisheyeCamera.from_field_of_view(320, 240, 140.0)
-    renderer = SurfaceRenderer(scene, camera, "cpu")
-    views = build_views(scene, frames)
+    renderer = SurfaceRenderer(scene, lens(SIZES[0]), "cpu", CHOICES["all labels"])
     for view in views[:20]:
         renderer.render(view)
     gc.collect()
@@ -242,7 +235,7 @@ def kernels_and_memory(scene: Scene, frames: int) -> dict[str, object]:
     launches = drjit.kernel_history([drjit.KernelType.JIT])
     drjit.set_flag(drjit.JitFlag.KernelHistory, False)
     return {
-        "frames": frames,
+        "frames": len(views),
         "different_kernels": len({str(launch["hash"]) for launch in launches}),
         "compiled": sum(not launch["cache_hit"] for launch in launches),
         "resident_mb_before": before,
@@ -262,22 +255,29 @@ def main() -> None:
     options = parser.parse_args()
     start("cpu")
     scene = build_scene(0)
-    views = build_views(scene, options.frames)
+    views = flight(scene, options.frames)
     report: dict[str, object] = {
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "load_average_at_start": round(os.getloadavg()[0], 2),
         "triangles": len(scene.surface.faces),
+        "tissues": len(scene.tissues),
     }
-    for threads in (options.threads, 1):
+    for threads in dict.fromkeys((options.threads, 1)):
         set_render_threads(threads)
         report[f"threads_{threads}"] = {
-            f"{width}x{height}": compare(scene, views, (width, height), threads)
-            for width, height in SIZES
+            "at_rest": at_rest(scene, views, threads),
+            "deforming": deforming(options.frames),
+            "laparoscopy": laparoscopy(options.frames),
         }
     set_render_threads(options.threads)
     report["new_scene"] = new_scenes(6, views[0])
-    report["steady"] = kernels_and_memory(scene, 300)
+    report["steady_at_rest"] = kernels_and_memory(scene, flight(scene, 300))
+    tube = worlds.tube()
+    poses = [worlds.turned(np.array([1.0, 1.0, 8.0 + 0.2 * k])) for k in range(302)]
+    report["steady_deforming"] = kernels_and_memory(
+        replace(tube, motion=Wave(tube.surface)), views_along(np.asarray(poses))
+    )
     print(json.dumps(report))
 
 

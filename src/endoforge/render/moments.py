@@ -148,7 +148,8 @@ def _tracer(
     values["vertex_positions"] = mi.Float(aligned(positions))
     values["faces"] = mi.UInt32(aligned(corners.astype(np.uint32)))
     values.update()
-    tracer = mi.load_dict(
-        {"type": "scene", "embree_use_robust_intersections": quick, "surface": mesh}
-    )
+    scene = {"type": "scene", "surface": mesh}
+    if mi.variant().startswith("llvm"):  # OptiX would refuse the word
+        scene["embree_use_robust_intersections"] = quick
+    tracer = mi.load_dict(scene)
     return mi.traverse(tracer), tracer
