@@ -117,29 +117,36 @@ _FORMS: Mapping[str, Mapping[str, Callable[[Any], bool]]] = {
     "lights": {},
     "instruments": {},
 }
+_SINGLE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "previous_camera_from_world": (_pose, "a rigid 4 x 4 pose"),
+    "continuous": (_flag, "true or false"),
+    "sensor": (lambda value: isinstance(value, dict), "a group of keys"),
+}
 _NAMES = {"objects": "instance", "keypoints": "name", "tracks": "id"}
 
 
 def _form_fault(facts: Mapping[str, Any]) -> str | None:
     """What is wrong with the form of the facts; keys that are not known here may be anything."""
-    if not _pose(facts.get("previous_camera_from_world", np.eye(4).tolist())):
-        return f"previous_camera_from_world is no pose: {facts['previous_camera_from_world']!r:.60}"
-    if not isinstance(facts.get("continuous", True), bool):
-        return f"continuous must be true or false, got {facts['continuous']!r:.60}"
-    if not isinstance(facts.get("sensor", {}), dict):
-        return f"sensor must be a group of keys, got {facts['sensor']!r:.60}"
-    for kind, keys in _FORMS.items():
-        entries = facts.get(kind, [])
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            return f"{kind} must be a list of groups, got {entries!r:.60}"
-        for entry in entries:
-            for key, fits in keys.items():
-                if key not in entry or not fits(entry[key]):
-                    return f"{kind}: {key} is missing or wrong: {entry.get(key)!r:.60}"
-        if kind in _NAMES:
-            names = [entry[_NAMES[kind]] for entry in entries]
-            if len(set(names)) != len(names):
-                return f"{kind}: two have the same {_NAMES[kind]}"
+    for name, (fits, form) in _SINGLE.items():
+        if name in facts and not fits(facts[name]):
+            return f"{name} must be {form}, got {facts[name]!r:.60}"
+    for kind in _FORMS:
+        if fault := _list_fault(kind, facts.get(kind, [])):
+            return fault
+    return None
+
+
+def _list_fault(kind: str, entries: Any) -> str | None:
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        return f"{kind} must be a list of groups, got {entries!r:.60}"
+    for entry in entries:
+        for key, fits in _FORMS[kind].items():
+            if key not in entry or not fits(entry[key]):
+                return f"{kind}: {key} is missing or wrong: {entry.get(key)!r:.60}"
+    if kind in _NAMES:
+        names = [entry[_NAMES[kind]] for entry in entries]
+        if len(set(names)) != len(names):
+            return f"{kind}: two have the same {_NAMES[kind]}"
     return None
 
 

@@ -21,6 +21,7 @@ from endoforge.frames.check_flow import (
     still_pixels,
 )
 from endoforge.frames.frame import Frame
+from endoforge.frames.planes import known_pixels
 from endoforge.frames.sampling import pick, sample, step_length, uniform
 from endoforge.geometry.poses import is_pose, relative_pose
 
@@ -122,7 +123,7 @@ def _presence_faults(frame: Frame) -> Iterator[Fault]:
         values = getattr(frame, name)
         if values is None:
             continue
-        known = np.isfinite(values).all(axis=-1)
+        known = known_pixels(values)
         if (wrong := int((known != frame.valid).sum())) > 0:
             kind = name.removesuffix("_mm")
             yield Fault(kind, f"{wrong} pixels are valid and have none, or the other way round")
@@ -170,7 +171,7 @@ def _carried_faults(
 ) -> Iterator[Fault]:
     """A piece of tissue keeps its place on the texture and its material."""
     landing = landing_of(frame, displacement_px)
-    visible = frame.valid & ~occluded & np.isfinite(landing).all(axis=-1)
+    visible = frame.valid & ~occluded & known_pixels(landing)
     if frame.material is not None and other.material is not None:
         there = pick(other.material, landing)
         clear = visible & uniform(frame.material) & np.isfinite(there)
@@ -218,7 +219,7 @@ def _return_faults(frame: Frame, following: Frame) -> Iterator[Fault]:
     back = sample(following.back_flow_px, landing)
     near = np.stack([pick(following.back_flow_px[..., axis], landing) for axis in (0, 1)], axis=-1)
     calm = np.linalg.norm(back - near, axis=-1) < _RETURN_PX
-    both = frame.valid & ~frame.occluded & np.isfinite(back).all(axis=-1) & calm
+    both = frame.valid & ~frame.occluded & known_pixels(back) & calm
     both &= pick(following.back_occluded, landing) == 0
     if both.sum() < 50:
         return

@@ -19,6 +19,7 @@ from endoforge.frames.check_flow import (
 )
 from endoforge.frames.check_matter import alike
 from endoforge.frames.frame import Frame, RightView
+from endoforge.frames.planes import known_pixels
 from endoforge.geometry.poses import pose_error, relative_pose
 
 #: Eyes of a scope are closer than this, mm, and nearly parallel, rad.
@@ -64,7 +65,7 @@ def _picture_faults(frame: Frame, right: RightView) -> Iterator[Fault]:
         yield Fault("right-image", f"all pixels have the colour {right.image[0, 0].tolist()}")
         return
     landing = landing_of(frame, right.from_left_px)
-    seen = frame.valid & ~right.occluded & np.isfinite(landing).all(axis=-1)
+    seen = frame.valid & ~right.occluded & known_pixels(landing)
     u, v = (np.nan_to_num(landing[..., axis] - 0.5).astype(np.float32) for axis in (0, 1))
     warped = cv2.remap(right.image, u, v, cv2.INTER_LINEAR)
     if not alike(frame.image, warped, seen):

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt16
+from jaxtyping import Bool, Float, Float32, Float64, UInt16
 
 from endoforge.errors import DataError
 from endoforge.frames.png import Png, decode_png, encode_png
@@ -282,10 +282,15 @@ def expect(pixels: Any, dtype: type, dimensions: int, source: str) -> Any:
     return pixels
 
 
-def known_pixels(values: Float32[np.ndarray, "height width 3"]) -> Bool[np.ndarray, "height width"]:
-    """True where all three values are finite."""
+def known_pixels(
+    values: Float[np.ndarray, "height width channels"],
+) -> Bool[np.ndarray, "height width"]:
+    """True where all channels are finite; much faster than a reduction over so short an axis."""
+    total = values[..., 0]
     with np.errstate(invalid="ignore", over="ignore"):
-        return np.asarray(np.isfinite(values[..., 0] + values[..., 1] + values[..., 2]))
+        for channel in range(1, values.shape[-1]):
+            total = total + values[..., channel]
+    return np.asarray(np.isfinite(total))
 
 
 def words_from(

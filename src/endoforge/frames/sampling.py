@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
+from endoforge.frames.planes import known_pixels
 from endoforge.geometry.cameras import Camera
 
 
@@ -83,7 +84,7 @@ def _remap(
     method: int,
     outside: float,
 ) -> Float[np.ndarray, "rows columns *channels"]:
-    known = np.isfinite(landing).all(axis=-1)
+    known = known_pixels(landing)
     u = np.where(known, landing[..., 0] - 0.5, -10).astype(np.float32)
     v = np.where(known, landing[..., 1] - 0.5, -10).astype(np.float32)
     border = (outside,) * 4
