@@ -67,7 +67,8 @@ def run(
     channels["flags"] = [flags]
     pictures = {name: placed(hit, name, rows, lens.pixels) for name, rows in channels.items()}
     dr.eval()
-    return {name: np.array(picture) for name, picture in pictures.items()}
+    # on the CPU NumPy uses the device's own memory, which goes back to the pool with the frame
+    return {name: picture.numpy() for name, picture in pictures.items()}
 
 
 def wanted(hit: Hit, light: Light, numbers: Numbers) -> dict[str, Any]:
