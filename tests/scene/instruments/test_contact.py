@@ -5,7 +5,7 @@ import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from endoforge.scene.instruments.contact import closest_weights, nearest, touchable
+from endoforge.scene.instruments.contact import closest_weights, cover, nearest, touchable
 from endoforge.scene.records import Surface
 
 
@@ -80,10 +80,17 @@ def test_no_other_point_of_a_triangle_is_nearer(seed):
     assert distance <= np.linalg.norm(others - point, axis=1).min() + 1e-9
 
 
-def test_triangles_outside_the_box_are_left_out():
+def test_a_surface_that_moves_is_measured_where_it_is():
     mesh = trimesh.creation.icosphere(subdivisions=3, radius=30.0)
-    surface = surface_of(mesh)
-    part = touchable(surface, near=(np.array([20.0, -10, -10]), np.array([40.0, 10, 10])))
-    assert part is not None and 0 < len(part.corners_mm) < len(mesh.faces) / 4
-    assert nearest(part, np.array([[35.0, 0, 0]])).distance_mm[0] == pytest.approx(5, abs=0.1)
-    assert touchable(surface, near=(np.full(3, 50.0), np.full(3, 60.0))) is None
+    ready = cover(surface_of(mesh))
+    points = np.random.default_rng(3).uniform(-40, 40, (50, 3))
+    shift = np.array([3.0, -7.0, 2.0])
+    moved = nearest(ready.at(mesh.vertices + shift), points + shift).distance_mm
+    assert np.abs(moved - nearest(ready.at(mesh.vertices), points).distance_mm).max() < 1e-9
+
+
+def test_a_surface_without_area_cannot_be_touched():
+    flat = surface_of(
+        trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [2, 0, 0]], [[0, 1, 2]], process=False)
+    )
+    assert touchable(flat) is None

@@ -41,12 +41,21 @@ def still() -> Workspace:
 def distances(tool: PlacedInstrument, work: Workspace, frame: int) -> np.ndarray:
     """Signed distance of every vertex of the tool to tissue, both as they are at a frame."""
     vertices = work.motion.vertices_at(frame) if work.motion else work.surface.vertices_mm
-    tissue = touchable(work.surface, vertices)
+    tissue = touchable(replace(work.surface, vertices_mm=vertices))
     return nearest(tissue, tool.motion.vertices_at(frame).astype(np.float64)).distance_mm
 
 
-@pytest.mark.parametrize("kind", ["grasper", "hook", "scissors", "clipper", "suction", "dissector"])
-@pytest.mark.parametrize("target", ["top", "side"])
+@pytest.mark.parametrize(
+    ("kind", "target"),
+    [
+        ("grasper", "side"),
+        ("hook", "top"),
+        ("scissors", "top"),
+        ("clipper", "side"),
+        ("suction", "side"),
+        ("dissector", "top"),
+    ],
+)
 def test_a_tool_never_lies_deeper_in_tissue_than_allowed(still, kind, target):
     tool = placed(still, kind=kind, target=target, gap_mm=0.0, wander_mm=8.0)
     worst = min(distances(tool, still, frame).min() for frame in range(-1, still.frames + 1, 3))
@@ -68,7 +77,7 @@ def test_it_stays_clear_although_the_organ_lies_between_port_and_target():
                      normal=np.array([0.0, -1.0, 0.0]))  # fmt: skip
     work = replace(work, targets=(*work.targets, hidden))
     tool = placed(work, kind="suction", behaviour="hold", target="below")
-    assert min(distances(tool, work, frame).min() for frame in (-1, 10, 24)) >= -0.5
+    assert min(distances(tool, work, frame).min() for frame in (-1, 8, 16)) >= -0.5
 
 
 @pytest.mark.parametrize("behaviour", ["work", "hold", "pull", "retract"])
@@ -87,7 +96,7 @@ def test_the_tip_comes_to_the_target_and_stays(still):
     tool = placed(still, kind="hook", behaviour="hold", gap_mm=1.0, tremor_mm=0.0)
     tip = next(m for m in tool.landmarks if m.name.endswith("/tip")).world_from_part[:, :3, 3]
     distance = np.linalg.norm(tip - still.targets[0].point_mm, axis=1)
-    assert distance[0] > 10 and distance[-12:].max() < 4.5
+    assert distance[0] > 10 and distance[-8:].max() < 4.5
 
 
 def test_a_retracting_tool_leaves(still):
@@ -99,16 +108,16 @@ def test_a_retracting_tool_leaves(still):
 
 def test_motion_is_smooth():
     """With slow motion and no tremor the tip's speed changes little from frame to frame."""
-    work = egg(frames=60)
+    work = egg(frames=40)
     tool = placed(work, kind="suction", tremor_mm=0.0)
     tip = next(m for m in tool.landmarks if m.name.endswith("/tip")).world_from_part[:, :3, 3]
-    assert np.linalg.norm(np.diff(tip, axis=0), axis=1).max() < 6.0
-    assert np.linalg.norm(np.diff(tip, 2, axis=0), axis=1).max() < 2.0
+    assert np.linalg.norm(np.diff(tip, axis=0), axis=1).max() < 8.0
+    assert np.linalg.norm(np.diff(tip, 2, axis=0), axis=1).max() < 3.0
 
 
 def test_every_part_stays_rigid_over_time(still):
     tool = placed(still)
-    first, later = (tool.motion.vertices_at(k).astype(np.float64) for k in (0, 17))
+    first, later = (tool.motion.vertices_at(k).astype(np.float64) for k in (0, 13))
     for part in tool.instrument.parts:
         rows = np.linspace(part.vertices[0], part.vertices[1] - 1, 15).astype(int)
         before = np.linalg.norm(first[rows, None] - first[None, rows], axis=2)
@@ -179,8 +188,8 @@ def test_what_is_placed_is_a_motion_and_a_surface_of_frame_0(still):
     assert isinstance(tool.motion, Motion) and tool.motion.moving.all()
     assert np.array_equal(tool.surface.vertices_mm, tool.motion.vertices_at(0))
     assert np.array_equal(tool.surface.texture_mm, tool.instrument.surface.vertices_mm)
-    with pytest.raises(SceneError, match="frames -1 to 24, got 25"):
-        tool.motion.vertices_at(25)
+    with pytest.raises(SceneError, match="frames -1 to 16, got 17"):
+        tool.motion.vertices_at(17)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ class Breathing:
         return (self.rest + np.array([0.0, lift, 0.0])).astype(np.float32)
 
 
-def egg(frames: int = 24, breathing: bool = False) -> Workspace:
+def egg(frames: int = 16, breathing: bool = False) -> Workspace:
     """An egg of 80 by 60 by 70 mm about the origin with ports 110 mm away."""
     mesh = trimesh.creation.icosphere(subdivisions=4, radius=1.0)
     mesh.vertices *= [40.0, 30.0, 35.0]

@@ -13,11 +13,13 @@ from endoforge.scene.instruments.records import Instrument
 _STEP_MM = 0.8
 _NEAR_MM = 4.0  # beyond it, distances need not be exact
 _FAR_MM = 110.0
-_AIM = 0.5  # share of the allowed depth that is aimed at, for what lies between the points
-_TRIES = 30
-
-#: World poses of all parts for a displacement of the tip, mm.
-PosesOf = Callable[[Float64[np.ndarray, "3"]], Float64[np.ndarray, "parts 4 4"]]
+_AIM = 0.35  # share of the allowed depth that is aimed at, for what lies between the points
+_LEAVE = 0.55  # and share at which nothing more is done
+_PUSHES = 4
+_BACK_MM = (0.0, 4.0, 12.0, 30.0)
+_LARGEST_PUSH_MM = 4.0
+_FARTHEST_MM = 12.0
+_STEP_BACK_MM = 0.4
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +101,8 @@ class Clearing:
     Attributes:
         feelers: Points of the instrument.
         counted: Which of them count now.
-        pivot_mm: Where the shaft pivots; points within `around_mm` of it do not count.
+        pivot_mm: Where the shaft pivots; points before it or less than `around_mm` behind it,
+            where it passes the wall, do not count.
         around_mm: See `pivot_mm`.
         allowed_mm: Greatest depth.
     """
@@ -115,53 +118,105 @@ class Clearing:
     ) -> Contact:
         """The deepest of the points that count."""
         points = self.feelers.at(world_from_rest)[self.counted]
-        away = np.linalg.norm(points - self.pivot_mm, axis=1) > self.around_mm
-        return deepest(tissue, points[away])
+        inside = (points - self.pivot_mm) @ world_from_rest[0, :3, 2] > self.around_mm
+        return deepest(tissue, points[inside])
 
 
-def cleared(
+#: World poses of all parts for a displacement of the tip and a way back along the shaft, mm.
+PosesOf = Callable[[Float64[np.ndarray, "3"], float], Float64[np.ndarray, "parts 4 4"]]
+
+
+def given_way(
     poses_of: PosesOf,
     tissue: Touchable | None,
     clearing: Clearing,
     tip_mm: Float64[np.ndarray, "3"],
-    shift_mm: Float64[np.ndarray, "3"],
 ) -> tuple[Float64[np.ndarray, "3"], float]:
-    """Displace an instrument's tip until nothing lies too deep.
+    """Displace an instrument's tip so that it lies on tissue instead of in it.
 
     The tip gives way along the surface's normal at the deepest point, times the lever about the
-    pivot. Where that does not help, as between two organs, it is drawn back towards the pivot.
+    pivot. Where that does not suffice, as between two organs, it is drawn back and tries again.
 
     Args:
-        poses_of: Poses of the parts for a displacement of the tip.
+        poses_of: Poses of the parts for a displacement and a way back.
         tissue: What is in the way.
         clearing: Which points must be clear.
         tip_mm: Where the tip is without displacement, world mm.
-        shift_mm: Displacement to begin with, mm.
 
     Returns:
-        The displacement and the depth that is left, mm.
+        The displacement, at most 12 mm, and the way back along the shaft, mm.
     """
-    shift = np.array(shift_mm, dtype=np.float64)
-    best = (shift, np.inf)
-    for attempt in range(_TRIES):
-        contact = clearing.contact(tissue, poses_of(shift))
-        if contact.depth_mm < best[1]:
-            best = (shift, contact.depth_mm)
-        if contact.depth_mm <= 0.8 * clearing.allowed_mm:
-            return shift, contact.depth_mm
-        excess = contact.depth_mm - _AIM * clearing.allowed_mm
-        back = clearing.pivot_mm - tip_mm - shift
-        if attempt < _TRIES // 2:
-            lever = np.linalg.norm(back) / np.linalg.norm(contact.point_mm - clearing.pivot_mm)
-            shift = shift + excess * max(float(lever), 1.0) * contact.way_out
-        else:
-            shift = shift + max(excess, 1.0) * back / np.linalg.norm(back)
+    best, least = (np.zeros(3), 0.0), np.inf
+    for back in _BACK_MM:
+        shift = np.zeros(3)
+        for _ in range(_PUSHES):
+            contact = clearing.contact(tissue, poses_of(shift, back))
+            if contact.depth_mm < least:
+                best, least = (shift, back), contact.depth_mm
+            if contact.depth_mm <= _AIM * clearing.allowed_mm:
+                return best
+            shift = _pushed(shift, contact, clearing, tip_mm)
     return best
+
+
+def drawn_back(
+    poses_of: Callable[[float], Float64[np.ndarray, "parts 4 4"]],
+    tissue: Touchable | None,
+    clearing: Clearing,
+    start_mm: float,
+    most_mm: float,
+) -> tuple[float, float]:
+    """How far an instrument must be drawn back along its shaft until nothing lies too deep.
+
+    Args:
+        poses_of: Poses of the parts for a way back, mm.
+        tissue: What is in the way.
+        clearing: Which points must be clear.
+        start_mm: Way back to begin with.
+        most_mm: Farthest way back.
+
+    Returns:
+        The way back, at most 0.3 mm more than needed, and the depth that is left, mm.
+    """
+
+    def depth_at(back: float) -> float:
+        return clearing.contact(tissue, poses_of(back)).depth_mm
+
+    enough, step = start_mm, _STEP_BACK_MM
+    depth = depth_at(enough)
+    if depth <= _LEAVE * clearing.allowed_mm:
+        return enough, depth
+    too_little = enough
+    while depth > _LEAVE * clearing.allowed_mm and enough < most_mm:
+        too_little, enough, step = enough, min(enough + step, most_mm), 2 * step
+        depth = depth_at(enough)
+    while enough - too_little > 0.3:
+        middle = 0.5 * (too_little + enough)
+        if (found := depth_at(middle)) <= _LEAVE * clearing.allowed_mm:
+            enough, depth = middle, found
+        else:
+            too_little = middle
+    return enough, depth
+
+
+def _pushed(
+    shift: Float64[np.ndarray, "3"],
+    contact: Contact,
+    clearing: Clearing,
+    tip_mm: Float64[np.ndarray, "3"],
+) -> Float64[np.ndarray, "3"]:
+    """One step out of the tissue at the deepest point."""
+    excess = min(contact.depth_mm - 0.6 * _AIM * clearing.allowed_mm, _LARGEST_PUSH_MM)
+    arm = float(np.linalg.norm(contact.point_mm - clearing.pivot_mm))
+    lever = float(np.linalg.norm(tip_mm + shift - clearing.pivot_mm)) / max(arm, 1.0)
+    moved = shift + excess * float(np.clip(lever, 1.0, 3.0)) * contact.way_out
+    size = float(np.linalg.norm(moved))
+    return moved * min(_FARTHEST_MM / max(size, 1e-9), 1.0)
 
 
 def _along_shaft(instrument: Instrument) -> Float64[np.ndarray, "points 3"]:
     turn = np.linspace(0, 2 * np.pi, 13)[:-1]
     far = min(_FAR_MM, instrument.length_mm)
     ring = np.stack([np.cos(turn), np.sin(turn), 0 * turn], axis=1) * instrument.diameter_mm / 2
-    heights = np.concatenate([np.arange(0, 12, 1.5), np.arange(12, far, 3.0)])
+    heights = np.concatenate([np.arange(0, 12, 2.0), np.arange(12, far, 5.0)])
     return np.concatenate([ring - np.array([0.0, 0.0, z]) for z in heights])

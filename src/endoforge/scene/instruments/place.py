@@ -2,20 +2,20 @@
 """Puts instruments into a scene: through ports, at their targets, clear of tissue, over time."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from endoforge.distributions import Choice
 from endoforge.errors import SceneError
 from endoforge.scene.instruments.build import build_tool
 from endoforge.scene.instruments.channel import place_channel_tool
-from endoforge.scene.instruments.clearance import Clearing, cleared, feelers_of
+from endoforge.scene.instruments.clearance import Clearing, drawn_back, feelers_of, given_way
 from endoforge.scene.instruments.kinematics import (
     RemoteCentre,
-    keypoint_in_tool,
     part_poses,
     reach,
     world_from_tool,
@@ -51,6 +51,9 @@ _MARGIN_MM = 25.0
 _PORT_MM = 25.0
 _HELD_MM = 2.5
 _SMOOTH_FRAMES = 2.0
+_SMOOTH_BACK_FRAMES = 3.0
+_ROUNDS = 3
+_REACH_PER_PULL = 2.4  # a shorter reach would fold tissue over
 
 
 def place_instruments(
@@ -135,7 +138,7 @@ def follow(course: Course, work: Workspace, instance: int) -> PlacedInstrument:
         SceneError: The target is out of reach.
     """
     time = times(work.frames)
-    tip = tip_path(course.plan, time, course.target)
+    tip = tip_path(course.plan, time, course.target, course.port)
     box = np.concatenate([tip, tip + 0.5 * (course.port.point_mm - tip)])
     tissue = local_tissue(work, box.min(axis=0) - _MARGIN_MM, box.max(axis=0) + _MARGIN_MM)
     held = tissue_under(tissue, course.target, work.frames)
@@ -180,54 +183,95 @@ def _clear_path(
     joints: dict[str, Float64[np.ndarray, "frames"]],
     time: Float64[np.ndarray, "frames"],
 ) -> tuple[Float64[np.ndarray, "frames parts 4 4"], float, list[RemoteCentre]]:
-    """Give way to tissue frame by frame, even that out over time, and mend what is left.
+    """Give way to tissue: aside, evened out over time, then back along the shaft where needed.
 
     Returns:
         Poses of the parts, the greatest depth, and the joints of the remote centre.
     """
-    feelers, closed = feelers_of(course.instrument), grip(course.plan, time)
     roll = roll_path(course.plan, time)
-    ways = [
-        _Frame(course, tip[k], float(roll[k]), {n: float(v[k]) for n, v in joints.items()})
+    moments = [
+        _Moment(course, tip[k], float(roll[k]), {n: float(v[k]) for n, v in joints.items()})
         for k in range(len(time))
     ]
     still = tissue.at(0) if tissue.still else None
-    shift, depth = np.zeros((len(time), 3)), np.zeros(len(time))
-    for _ in range(2):
-        for k, way in enumerate(ways):
-            counted = ~feelers.holding if closed[k] > 0 else np.ones(len(feelers.part), dtype=bool)
-            clearing = Clearing(feelers, counted, course.port.point_mm, _PORT_MM, course.allowed_mm)
-            now = still if tissue.still else tissue.at(k)
-            shift[k], depth[k] = cleared(way.poses, now, clearing, tip[k], shift[k])
-        last, shift = shift, gaussian_filter1d(shift, _SMOOTH_FRAMES, axis=0, mode="nearest")
-    poses = np.stack([way.poses(last[k]) for k, way in enumerate(ways)])
-    return poses, float(depth.max()), [way.centre(last[k]) for k, way in enumerate(ways)]
+    around = [still if tissue.still else tissue.at(k) for k in range(len(time))]
+    clearings = _clearings(course, time)
+    found = [
+        given_way(m.poses, t, c, m.tip_mm)
+        for m, t, c in zip(moments, around, clearings, strict=True)
+    ]
+    aside = np.stack([way for way, _ in found])
+    aside = gaussian_filter1d(aside, _SMOOTH_FRAMES, axis=0, mode="nearest")
+    back, depth = np.array([way for _, way in found]), np.zeros(len(time))
+    for _ in range(_ROUNDS):  # even out, mend what that spoilt, and again
+        back = _smooth_envelope(back)
+        for k, moment in enumerate(moments):
+            back[k], depth[k] = drawn_back(
+                partial(moment.poses, aside[k]), around[k], clearings[k], back[k], moment.room_mm
+            )
+    poses = np.stack([m.poses(aside[k], float(back[k])) for k, m in enumerate(moments)])
+    centres = [m.centre(aside[k], float(back[k])) for k, m in enumerate(moments)]
+    return poses, float(depth.max()), centres
+
+
+def _clearings(course: Course, time: Float64[np.ndarray, "frames"]) -> list[Clearing]:
+    """What must be clear at each frame: all points, or all but the jaws while they hold tissue."""
+    feelers = feelers_of(course.instrument)
+    free, holding = (
+        Clearing(feelers, counted, course.port.point_mm, _PORT_MM, course.allowed_mm)
+        for counted in (np.ones(len(feelers.part), dtype=bool), ~feelers.holding)
+    )
+    return [holding if closed > 0 else free for closed in grip(course.plan, time)]
+
+
+def _smooth_envelope(values: Float64[np.ndarray, "frames"]) -> Float64[np.ndarray, "frames"]:
+    """A smooth course that lies nowhere below the values."""
+    width = 2 * round(2 * _SMOOTH_BACK_FRAMES) + 1
+    raised = maximum_filter1d(values, width, mode="nearest")
+    smooth = gaussian_filter1d(raised, _SMOOTH_BACK_FRAMES, mode="nearest", truncate=2.0)
+    return np.asarray(smooth)
 
 
 @dataclass(frozen=True, eq=False)
-class _Frame:
-    """One frame of a course: how a displacement of the tip moves the parts."""
+class _Moment:
+    """One frame of a course: how displacements of the tip and ways back move the parts."""
 
     course: Course
     tip_mm: Float64[np.ndarray, "3"]
     roll_rad: float
     joints: dict[str, float]
 
-    def centre(self, shift_mm: Float64[np.ndarray, "3"]) -> RemoteCentre:
+    @cached_property
+    def tool_from_rest(self) -> Float64[np.ndarray, "parts 4 4"]:
+        """Poses of the parts in the tool frame."""
+        return part_poses(self.course.instrument, self.joints)
+
+    @property
+    def room_mm(self) -> float:
+        """How far the tool can be drawn back until its tip is in the port."""
+        return float(np.linalg.norm(self.tip_mm - self.course.port.point_mm))
+
+    def centre(self, aside_mm: Float64[np.ndarray, "3"], back_mm: float = 0.0) -> RemoteCentre:
+        """Joints of the remote centre."""
         tool, port = self.course.instrument, self.course.port
-        offset = keypoint_in_tool(tool, "tip", self.joints)
-        centre = reach(port, self.tip_mm + shift_mm, offset, self.roll_rad)
+        tip = tool.keypoints["tip"]
+        pose = self.tool_from_rest[tip.part]
+        offset = pose[:3, :3] @ tip.point_mm + pose[:3, 3]
+        centre = reach(port, self.tip_mm + aside_mm, offset, self.roll_rad)
         if centre.insertion_mm > tool.length_mm:
             raise SceneError(
                 f"the {tool.name}'s shaft is {tool.length_mm:.0f} mm long but would have to reach "
                 f"{centre.insertion_mm:.0f} mm from the port {port.name!r} to the target "
                 f"{self.course.target.name!r}; choose a nearer port"
             )
-        return centre
+        return replace(centre, insertion_mm=centre.insertion_mm - back_mm)
 
-    def poses(self, shift_mm: Float64[np.ndarray, "3"]) -> Float64[np.ndarray, "parts 4 4"]:
-        pose = world_from_tool(self.course.port, self.centre(shift_mm))
-        return np.asarray(pose @ part_poses(self.course.instrument, self.joints))
+    def poses(
+        self, aside_mm: Float64[np.ndarray, "3"], back_mm: float = 0.0
+    ) -> Float64[np.ndarray, "parts 4 4"]:
+        """World poses of the parts."""
+        pose = world_from_tool(self.course.port, self.centre(aside_mm, back_mm))
+        return np.asarray(pose @ self.tool_from_rest)
 
 
 def _entry(
@@ -254,7 +298,9 @@ def _pulls(
     inside = tip.point_mm - np.array([0.0, 0.0, depth])
     grasped = poses[:, tip.part, :3, :3] @ inside + poses[:, tip.part, :3, 3]
     drawn = closed * (grasped - held.path_mm)
-    return (Pull(held.instance, held.point_mm, drawn, course.plan.pull_reach_mm),)
+    farthest = float(np.linalg.norm(drawn, axis=1).max())
+    reach_mm = max(course.plan.pull_reach_mm, _REACH_PER_PULL * farthest)
+    return (Pull(held.instance, held.point_mm, drawn, reach_mm),)
 
 
 def _facts(course: Course) -> dict[str, Any]:

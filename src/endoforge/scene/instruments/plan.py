@@ -156,22 +156,29 @@ def grip(plan: ToolPlan, time: Float[np.ndarray, "frames"]) -> Float64[np.ndarra
 
 
 def tip_path(
-    plan: ToolPlan, time: Float[np.ndarray, "frames"], target: Target
+    plan: ToolPlan, time: Float[np.ndarray, "frames"], target: Target, port: Target
 ) -> Float64[np.ndarray, "frames 3"]:
-    """Where the tip is meant to be, before tissue stops it; world mm."""
+    """Where the tip is meant to be, before tissue stops it; world mm.
+
+    It comes from between the target's own normal and the port, as hands bring tools in along their
+    shafts.
+    """
     world_from_target = frame_of(target)
     near = nearness(plan, time)[:, None]
-    strokes = plan.strokes.at(time) * [1.0, 1.0, 0.0]
-    strokes[:, 2] = 0.6 * np.abs(plan.strokes.at(time)[:, 2])  # off the tissue, never into it
-    size = {"work": plan.wander_mm, "pull": 0.3 * plan.wander_mm}.get(plan.behaviour, 0.3)
-    calm = 1 - grip(plan, time)[:, None] * (time[:, None] < plan.reach + _CLOSING)
-    way = (1 - near) * plan.start_mm * plan.start_side + near * calm * size / 1.4 * strokes
+    closing = plan.reach + _CLOSING
+    strokes = plan.strokes.at(time)
+    strokes[:, 2] = 0.6 * np.abs(strokes[:, 2])  # off the tissue, never into it
+    size = {"work": plan.wander_mm, "pull": 0.3 * plan.wander_mm}.get(plan.behaviour, 0.3) / 1.4
+    calm = 1 - grip(plan, time)[:, None] * (time[:, None] < closing)
+    way = near * calm * size * strokes
     way[:, 2] += plan.gap_mm if plan.behaviour != "pull" else 0.2
-    drawn = ease(time, plan.reach + _CLOSING, 1.0 if plan.reach < 0.7 else 1.3)[:, None]
     if plan.behaviour == "pull":
+        drawn = ease(time, closing, max(1.0, closing + 0.2))[:, None]
         way = way + drawn * plan.pull_mm * plan.pull_side
     way = way + plan.tremor_mm * plan.tremor.at(time)
-    return np.asarray(target.point_mm + way @ world_from_target.T)
+    to_port = unit(port.point_mm - target.point_mm)
+    start = plan.start_mm * unit(world_from_target @ plan.start_side + 1.5 * to_port)
+    return np.asarray(target.point_mm + way @ world_from_target.T + (1 - near) * start)
 
 
 def roll_path(plan: ToolPlan, time: Float[np.ndarray, "frames"]) -> Float64[np.ndarray, "frames"]:

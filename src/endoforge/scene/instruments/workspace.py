@@ -3,12 +3,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 from endoforge.errors import SceneError
-from endoforge.scene.instruments.contact import Touchable, nearest, touchable
+from endoforge.scene.instruments.contact import Cover, Touchable, cover, nearest, touchable
 from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import Motion, Surface
 
@@ -64,11 +65,15 @@ class LocalTissue:
     surface: Surface
     vertices_mm: Float64[np.ndarray, "frames vertices 3"]
 
+    @cached_property
+    def _cover(self) -> Cover | None:
+        return cover(self.surface)
+
     def at(self, row: int) -> Touchable | None:
         """The tissue of one row of frames, ready for questions."""
-        if not len(self.surface.faces):
+        if self._cover is None:
             return None
-        return touchable(self.surface, self.vertices_mm[min(row, len(self.vertices_mm) - 1)])
+        return self._cover.at(self.vertices_mm[min(row, len(self.vertices_mm) - 1)])
 
     @property
     def still(self) -> bool:
@@ -120,7 +125,7 @@ def tissue_under(tissue: LocalTissue, target: Target, frames: int) -> Held:
     Raises:
         SceneError: There is no tissue around the target.
     """
-    ready = touchable(tissue.surface) if len(tissue.surface.faces) else None
+    ready = touchable(tissue.surface)
     if ready is None:
         raise SceneError(
             f"there is no tissue near the target {target.name!r} at "
