@@ -35,8 +35,8 @@ def run_demo(out: Path, say: Say) -> dict[str, str | float]:
     started = time.monotonic()
     train_set, test_set, run_folder = out / "train", out / "unseen", out / "run"
     say("1/5 simulate: 240 frames of 16 colons to train on, 60 of four unseen ones")
-    verbs.simulate("colon", out=train_set, frames=240, seed=7, workers=2, assignments=_SMALL)
-    verbs.simulate("colon", out=test_set, frames=60, seed=1007, assignments=_SMALL)
+    verbs.simulate("colon-depth", out=train_set, frames=240, seed=7, workers=2, assignments=_SMALL)
+    verbs.simulate("colon-depth", out=test_set, frames=60, seed=1007, assignments=_SMALL)
     problems = verbs.check(test_set).problems
     say(f"    check: {len(problems)} problems found in the labels of the unseen colons")
 

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+
+from endoforge.errors import SettingsError
+from endoforge.simulation.camera_settings import FisheyeSettings, PinholeSettings, StereoSettings
+from endoforge.simulation.cameras import build_camera, is_fixed, right_from_left
+from endoforge.simulation.recipes import load_recipe, scope_names
+
+
+def test_a_round_picture_ends_at_its_radius():
+    camera = build_camera(FisheyeSettings(content_radius=(0.8, 0.8)))
+    radius = 0.8 * camera.height / 2
+    assert camera.in_field(np.array([camera.cx + radius - 0.5, camera.cy]))
+    assert not camera.in_field(np.array([camera.cx + radius + 0.5, camera.cy]))
+
+
+def test_a_lens_that_is_drawn_is_not_the_same_in_all_sequences():
+    assert is_fixed(PinholeSettings())
+    assert not is_fixed(PinholeSettings(horizontal_deg=(60.0, 70.0)))
+    assert not is_fixed(FisheyeSettings(content_radius=(0.9, 1.1)))
+
+
+def test_the_right_eye_sits_to_the_right_and_looks_inwards():
+    pose = right_from_left(StereoSettings(baseline_mm=(5.0, 5.0), convergence_deg=(3.0, 3.0)))
+    eye = -pose[:3, :3].T @ pose[:3, 3]
+    np.testing.assert_allclose(eye, [5.0, 0.0, 0.0], atol=1e-12)
+    axis = pose[:3, :3].T @ np.array([0.0, 0.0, 1.0])
+    np.testing.assert_allclose(axis, [-np.sin(np.radians(3)), 0, np.cos(np.radians(3))], atol=1e-12)
+
+
+@pytest.mark.parametrize("scope", scope_names())
+@pytest.mark.parametrize("recipe", ["colon", "laparoscopy"])
+def test_every_scope_fits_every_simulator(scope, recipe):
+    simulation = load_recipe(recipe, {}, [f"scope={scope}"])
+    assert simulation.scope == scope
+    camera = build_camera(simulation.camera)
+    assert camera.valid().mean() > 0.3
+
+
+def test_an_unknown_scope_is_refused_with_the_known_ones():
+    with pytest.raises(SettingsError, match="'gastroscope'; shipped are capsule, colonoscope"):
+        load_recipe("colon", {}, ["scope=gastroscope"])
