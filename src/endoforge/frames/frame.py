@@ -65,7 +65,8 @@ class Frame:
             invalid. radiance = albedo * shading + film, before the sensor.
         shading: Diffuse light that reaches the eye per unit of albedo, linear RGB; NaN where
             invalid.
-        specular: True where the reflection of the wet film dominates the pixel.
+        specular: True where the wet film's reflection is brighter (BT.709 luminance, before the
+            sensor) than the tissue under it, albedo * shading.
         back_flow_px: (du, dv) of the visible point from this frame to the previous one, px.
         back_occluded: True where that point was hidden or out of the field in the previous frame.
         texture_mm: The visible point in the rest frame of its object, mm: the same number for the
