@@ -23,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))  # the scenes that the tests use
 
-from open3d_renderer import Open3DRenderer
+from opponents.open3d_renderer import Open3DRenderer
 
 from endoforge.frames.frame import Frame
 from endoforge.geometry.cameras import Camera, FisheyeCamera
