@@ -128,6 +128,14 @@ def test_classes_follow_the_scene_and_one_number_marks_the_tool():
     assert found == {"tool shaft", "tool tip"}
 
 
+def test_only_materials_that_occur_are_listed():
+    assert build("hook").materials == ("steel", "plastic", "ceramic")
+    assert build("clipper").materials == ("steel", "titanium")
+    for kind in KINDS:
+        tool = build(kind)
+        assert set(np.unique(tool.surface.face_material)) == set(range(len(tool.materials)))
+
+
 def test_a_scene_without_classes_for_tools_is_refused():
     with pytest.raises(SceneError, match="no 'tool shaft'"):
         labelled(build("hook"), {0: "outside", 1: "wall"}, 1)

@@ -19,7 +19,7 @@ from endoforge.scene.instruments.solids import Solid, creased, joined
 from endoforge.scene.records import ABDOMEN_LABELS, Surface
 
 #: What instruments are made of: names that a scene's tissues must know.
-MATERIALS = ("steel", "plastic", "ceramic")
+MATERIALS = ("steel", "titanium", "plastic", "ceramic")
 
 
 _NOTHING = Surface(
@@ -100,19 +100,19 @@ def assemble(
         name: Keypoint(number[part], np.array(place, dtype=np.float64))
         for name, (part, place) in keypoints.items()
     }
+    surface, materials = _with_used_materials(_stacked(surfaces, vertex))
     instrument = Instrument(
         frame.name,
-        _stacked(surfaces, vertex),
+        surface,
         parts,
         points,
-        MATERIALS,
+        materials,
         frame.diameter_mm,
         frame.length_mm,
         frame.grip_mm,
     )
     drives = {name: j.limits for name, j in instrument.joints.items() if name == "opening"}
-    surface = labelled(instrument, ABDOMEN_LABELS, 1)
-    return replace(instrument, surface=surface, drives=drives)
+    return replace(instrument, surface=labelled(instrument, ABDOMEN_LABELS, 1), drives=drives)
 
 
 def _surface(solids: Sequence[Solid]) -> Surface:
@@ -151,3 +151,13 @@ def _stacked(surfaces: Sequence[Surface], start: Int[np.ndarray, "parts_and_end"
         face_instance=np.concatenate([s.face_instance for s in surfaces]),
         face_material=np.concatenate(material),
     )
+
+
+def _with_used_materials(surface: Surface) -> tuple[Surface, tuple[str, ...]]:
+    """Count only through the materials that occur."""
+    material = surface.face_material
+    if material is None:
+        return surface, MATERIALS[:1]
+    used, counted = np.unique(material, return_inverse=True)
+    renamed = replace(surface, face_material=counted.reshape(-1).astype(np.uint8))
+    return renamed, tuple(MATERIALS[int(k)] for k in used)

@@ -24,7 +24,7 @@ class Solid:
     Attributes:
         vertices_mm: Corners in the tool frame, mm.
         faces: Triangles, counter-clockwise seen from outside.
-        material: ``"steel"``, ``"plastic"`` or ``"ceramic"``.
+        material: ``"steel"``, ``"titanium"``, ``"plastic"`` or ``"ceramic"``.
         tint: Multiplies the material's albedo.
     """
 

@@ -172,10 +172,10 @@ def _clip_bow(root_mm: float, gap_mm: float) -> Solid:
     """The closed end of a clip."""
     turn = np.linspace(-np.pi / 2, np.pi / 2, 13)
     y, z = gap_mm * np.sin(turn), root_mm - 0.9 * gap_mm * np.cos(turn)
-    return of(wire(np.stack([0 * y, y, z], axis=1), 0.42, 12), "steel", 1.15)
+    return of(wire(np.stack([0 * y, y, z], axis=1), 0.42, 12), "titanium")
 
 
 def _clip_leg(root_mm: float, height_mm: float) -> Solid:
     z = root_mm + np.linspace(-0.1, 8.0, 6)
     path = np.stack([0 * z, np.full_like(z, height_mm), z], axis=1)
-    return of(wire(path, 0.42, 12), "steel", 1.15)
+    return of(wire(path, 0.42, 12), "titanium")
