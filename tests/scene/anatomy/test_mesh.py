@@ -54,6 +54,18 @@ def test_a_size_that_fits_no_colon_asks_for_the_unit(stl, unit, size):
         read_mesh(stl(points), unit)
 
 
+def test_a_tube_that_runs_through_itself_is_refused(stl):
+    points, faces = cylinder(120.0, 8.0, 161, 24)
+    turn = np.concatenate([np.repeat(np.linspace(-2.8, 2.8, 161), 24), [-2.8, 2.8]])
+    centre = np.stack([60 * np.sin(turn), 60 * np.sin(2 * turn), 0 * turn], axis=1)
+    way = np.stack([np.cos(turn), 2 * np.cos(2 * turn), 0 * turn], axis=1)
+    way /= np.linalg.norm(way, axis=1, keepdims=True)
+    side = np.cross(way, [0.0, 0.0, 1.0])
+    eight = centre + points[:, :1] * side + points[:, 1:2] * np.array([0, 0, 1.0])
+    with pytest.raises(SceneError, match=r"\d+ triangles that others run through.*mend"):
+        read_mesh(stl(eight, faces), "mm")
+
+
 def test_a_hole_is_refused_with_the_number_of_open_edges(stl):
     with pytest.raises(SceneError, match=r"3 edges.*close its holes"):
         read_mesh(stl(POINTS, FACES[:-1]), "mm")

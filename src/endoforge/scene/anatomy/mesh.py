@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from endoforge.errors import SceneError
 from endoforge.frames.foreign import OBJ, PLY, STL, kind_of_file, parse_in_child
+from endoforge.scene.anatomy.abdomen.mesh_checks import crossing_triangles
 from endoforge.scene.anatomy.centreline import lumen_centreline
 from endoforge.scene.anatomy.lumen import Lumen, signed_volume
 from endoforge.scene.anatomy.meshfile import parse_mesh
@@ -22,6 +23,7 @@ from endoforge.scene.records import Centreline, Surface
 _MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0}
 _SMALLEST_MM, _LARGEST_MM = 30.0, 5000.0
 _OTHER_SHARE = 0.05
+_CROSSED_SHARE = 0.0005
 _MOST_CELLS = 40_000_000
 
 
@@ -38,7 +40,8 @@ def read_mesh(path: Path, unit: Literal["mm", "cm", "m"]) -> tuple[Surface, Cent
 
     Raises:
         DataError: The file is damaged or not what it claims to be.
-        SceneError: The surface is open, has two lumens, or its size fits no colon.
+        SceneError: The surface is open, has two lumens, runs through itself, or its size fits no
+            colon.
     """
     kind_of_file(path, (STL, OBJ, PLY))
     content = parse_in_child(parse_mesh, path)
@@ -46,6 +49,7 @@ def read_mesh(path: Path, unit: Literal["mm", "cm", "m"]) -> tuple[Surface, Cent
     _check_size(path, vertices, unit)
     vertices, faces = _largest_piece(path, vertices, content["faces"])
     faces = _facing_inwards(path, vertices, faces)
+    _check_crossings(path, vertices, faces)
     surface = plain_surface(vertices.astype(np.float32), faces)
     lumen = lumen_from_surface(vertices, faces, 1.25)
     return surface, lumen_centreline(lumen, surface.vertices_mm, surface.faces)
@@ -99,6 +103,18 @@ def _facing_inwards(
     return np.ascontiguousarray(turned)
 
 
+def _check_crossings(
+    path: Path, vertices: Float64[np.ndarray, "vertices 3"], faces: Int32[np.ndarray, "faces 3"]
+) -> None:
+    """Refuse a surface that runs through itself; a few crossed triangles at a kink may stay."""
+    crossed = crossing_triangles(vertices, faces)
+    if crossed > _CROSSED_SHARE * len(faces):
+        raise SceneError(
+            f"{path} has {crossed} triangles that others run through; expected a surface that does "
+            "not cross itself: mend its self-intersections"
+        )
+
+
 def lumen_from_surface(
     vertices_mm: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], step_mm: float
 ) -> Lumen:
@@ -112,7 +128,7 @@ def lumen_from_surface(
     origin = low.astype(np.float64) - 2 * step
     shape = np.ceil((high - origin) / step).astype(int) + 3
     shell = np.zeros(tuple(shape), dtype=bool)
-    for points in _covering_points(vertices_mm, faces, 0.5 * step):
+    for points in covering_points(vertices_mm, faces, 0.5 * step):
         shell[tuple(np.rint((points - origin) / step).astype(int).T)] = True
     inside = ndimage.binary_fill_holes(shell) & ~shell
     if not inside.any():
@@ -122,7 +138,7 @@ def lumen_from_surface(
     return Lumen(inside.astype(np.float32), step, world, ())
 
 
-def _covering_points(
+def covering_points(
     vertices_mm: Float[np.ndarray, "vertices 3"], faces: Int[np.ndarray, "faces 3"], spacing: float
 ) -> list[Float64[np.ndarray, "points 3"]]:
     """Points on every triangle, none of its surface farther than `spacing` from one."""
