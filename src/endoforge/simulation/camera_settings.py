@@ -86,6 +86,26 @@ class PinholeSettings(LensSettings):
         return self
 
 
+class OmnidirectionalSettings(LensSettings):
+    """A wide lens, Scaramuzza's polynomial, principal point in the middle."""
+
+    model: Literal["omnidirectional"] = "omnidirectional"
+    width: Width = 320
+    height: Height = 256
+    diagonal_deg: Distribution = Field(
+        (140.0, 140.0), description="field of view from corner to corner"
+    )
+    shape: tuple[float, float, float, float] = Field(
+        (0.0, -0.25, 0.0, 0.0),
+        description="a1 to a4 for a focal length of 1; a2 = -0.25 alone is stereographic",
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "OmnidirectionalSettings":
+        check_ends(self, {"diagonal_deg": (10.0, 220.0)})
+        return self
+
+
 class CameraFileSettings(LensSettings):
     """A calibrated camera from a JSON file."""
 
@@ -99,6 +119,7 @@ def _camera_kind(value: Any) -> str:
 
 CameraSettings = Annotated[
     Annotated[FisheyeSettings, Tag("fisheye")]
+    | Annotated[OmnidirectionalSettings, Tag("omnidirectional")]
     | Annotated[PinholeSettings, Tag("pinhole")]
     | Annotated[CameraFileSettings, Tag("file")],
     Discriminator(_camera_kind),

@@ -11,15 +11,16 @@ from jaxtyping import Float64
 
 from endoforge.distributions import Drawable, ends_of
 from endoforge.geometry.camera_files import read_camera
-from endoforge.geometry.cameras import Camera, FisheyeCamera, PinholeCamera
+from endoforge.geometry.cameras import Camera, FisheyeCamera, OmnidirectionalCamera, PinholeCamera
 from endoforge.simulation.camera_settings import (
     CameraFileSettings,
     FisheyeSettings,
+    OmnidirectionalSettings,
     PinholeSettings,
     StereoSettings,
 )
 
-AnyCameraSettings = FisheyeSettings | PinholeSettings | CameraFileSettings
+AnyCameraSettings = FisheyeSettings | OmnidirectionalSettings | PinholeSettings | CameraFileSettings
 
 
 def build_camera(settings: AnyCameraSettings) -> Camera:
@@ -39,7 +40,11 @@ def is_fixed(settings: AnyCameraSettings) -> bool:
     """Whether all sequences see through the same lens."""
     drawn = [settings.content_radius]
     match settings:
-        case FisheyeSettings(diagonal_deg=angle) | PinholeSettings(horizontal_deg=angle):
+        case (
+            FisheyeSettings(diagonal_deg=angle)
+            | OmnidirectionalSettings(diagonal_deg=angle)
+            | PinholeSettings(horizontal_deg=angle)
+        ):
             drawn.append(angle)
     return all(isinstance(ends, tuple) and ends[0] == ends[1] for ends in drawn)
 
@@ -59,6 +64,8 @@ def _lens(settings: AnyCameraSettings) -> Camera:
     match settings:
         case FisheyeSettings(width=width, height=height, diagonal_deg=angle, distortion=k):
             return FisheyeCamera.from_field_of_view(width, height, _middle(angle), k)
+        case OmnidirectionalSettings(width=width, height=height, diagonal_deg=angle, shape=k):
+            return OmnidirectionalCamera.from_field_of_view(width, height, _middle(angle), k)
         case PinholeSettings(width=width, height=height, horizontal_deg=angle, distortion=k):
             return PinholeCamera.from_field_of_view(width, height, _middle(angle), k)
         case CameraFileSettings(file=file):

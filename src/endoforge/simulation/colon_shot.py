@@ -41,9 +41,9 @@ def colon_shot(draw: Draw, settings: ColonSimulation, anatomy: Anatomy | None) -
     room = Room(anatomy.surface, free, anatomy.targets)
     path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
     work = Workspace(anatomy.surface, anatomy.targets, (), frames, COLON_LABELS, motion)
-    tools = place_instruments(
-        settings.instruments, draw.stream("instruments"), work, path.camera_from_world
-    )
+    first, last = path.moments[:1, 0], path.moments[-1:, 2]
+    scope = np.concatenate([first, path.camera_from_world, last])
+    tools = place_instruments(settings.instruments, draw.stream("instruments"), work, scope)
     cast = with_tools(Cast(anatomy.surface, anatomy.materials, motion), tools)
     draw, tissues = dressed(draw, cast.materials, {"mucosa": settings.tissue})
     scene = Scene(
