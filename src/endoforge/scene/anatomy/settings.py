@@ -60,8 +60,8 @@ class ColonSettings(Settings):
     fold_height: Distribution = Field(
         (0.25, 0.36),
         description="free edge above the wall as a share of the radius, before each segment's own "
-        "factor (0.85 descending, 1.2 transverse, 1.4 ascending); from the pouches' ground that gives "
-        "5.6, 8.5 and 11.7 mm, where Thompson 2016 measured 6.5, 9.5 and 14.6 mm",
+        "factor (0.85 descending, 1.2 transverse, 1.4 ascending); from the pouches' ground that "
+        "gives 5.6, 8.5 and 11.7 mm, where Thompson 2016 measured 6.5, 9.5 and 14.6 mm",
     )
     fold_thickness_mm: Distribution = Field(
         (1.1, 1.9), description="how far a fold's flank runs out, mm; folds are 2 to 3 mm thick"
