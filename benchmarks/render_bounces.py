@@ -4,7 +4,7 @@
 Prints one JSON object. First a drawn colon with all its labels and four shadowed lamps, with and
 without 4 bounces at 4 paths per pixel. Then the same walls without film and pattern, as a stock
 path tracer can show them too (Mitsuba's `path`, fed with the same rays, no labels): ours and the
-stock one with 4, 16 and 64 paths take turns frame by frame, and each picture is compared with the
+stock one with 1, 4 and 16 paths take turns frame by frame, and each picture is compared with the
 same renderer's own converged one. Usage: render_bounces.py [--frames N] [--truth N]
 """
 
@@ -36,7 +36,7 @@ from endoforge.streams import stream
 
 SEED, BOUNCES, PATHS = 11, 4, 4
 SIZES = ((320, 256), (640, 480))
-STOCK_PATHS = (4, 16, 64)
+STOCK_PATHS = (1, 4, 16)
 LABELS = OPTIONAL_LABELS - {"right", "moving"}
 
 
@@ -274,8 +274,8 @@ def ratios(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--frames", type=int, default=12)
-    parser.add_argument("--truth", type=int, default=512, help="paths of the converged pictures")
+    parser.add_argument("--frames", type=int, default=10)
+    parser.add_argument("--truth", type=int, default=256, help="paths of the converged pictures")
     options = parser.parse_args()
     start("cpu")
     scene = build_scene()
