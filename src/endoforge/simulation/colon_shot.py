@@ -4,17 +4,12 @@
 import numpy as np
 
 from endoforge.scene.anatomy.build import Anatomy, build_anatomy
-from endoforge.scene.anatomy.peristalsis import (
-    Peristalsis,
-    radius_scale,
-    sample_motility,
-    sway,
-)
+from endoforge.scene.anatomy.peristalsis import Peristalsis, sample_motility
 from endoforge.scene.instruments.place import place_instruments
 from endoforge.scene.instruments.workspace import Workspace
 from endoforge.scene.paths.plan import camera_path
 from endoforge.scene.paths.room import Room
-from endoforge.scene.records import COLON_LABELS, Centreline, Scene
+from endoforge.scene.records import COLON_LABELS, Scene
 from endoforge.simulation.draws import Draw
 from endoforge.simulation.equipment import Cast, with_tools
 from endoforge.simulation.settings import ColonSimulation
@@ -37,7 +32,7 @@ def colon_shot(draw: Draw, settings: ColonSimulation, anatomy: Anatomy | None) -
         anatomy = build_anatomy(settings.anatomy, draw.stream("anatomy"))
     frames = settings.frames_of(draw.sequence)
     motion = _motion(draw, settings, anatomy)
-    free = anatomy.centreline if motion is None else _narrowed(anatomy, motion, frames)
+    free = anatomy.centreline if motion is None else motion.safe_centreline(frames)
     room = Room(anatomy.surface, free, anatomy.targets)
     path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
     work = Workspace(anatomy.surface, anatomy.targets, (), frames, COLON_LABELS, motion)
@@ -67,14 +62,3 @@ def _motion(draw: Draw, settings: ColonSimulation, anatomy: Anatomy) -> Peristal
     length = anatomy.centreline.length_mm
     drawn = sample_motility(motility, length, draw.stream("motion"))
     return Peristalsis(anatomy.surface, anatomy.centreline, drawn)
-
-
-def _narrowed(anatomy: Anatomy, motion: Peristalsis, frames: int) -> Centreline:
-    """The centre line with the room that is left around it at every frame of the sequence."""
-    line = anatomy.centreline
-    steps = np.linalg.norm(np.diff(line.points_mm, axis=0), axis=1)
-    arc = np.concatenate([[0.0], np.cumsum(steps)])
-    times = range(-1, frames + 1)
-    scale = np.min([radius_scale(motion.motility, k, arc) for k in times], axis=0)
-    swayed = max(float(np.linalg.norm(sway(motion.motility, k))) for k in times)
-    return Centreline(line.points_mm, np.maximum(line.radius_mm * scale - swayed, 0.1))
