@@ -156,3 +156,19 @@ def test_any_byte_may_change_and_only_our_errors_come(tmp_path, name, data):
         return
     assert np.isfinite(result["vertices"]).all()
     assert result["faces"].min() >= 0 and result["faces"].max() < len(result["vertices"])
+
+
+def test_a_ply_may_tell_more_about_its_faces(tmp_path):
+    extra = "property list uchar float texcoord\nproperty uchar red\n"
+    head = ply_bytes(POINTS, FACES).split(b"end_header\n")[0].decode() + extra + "end_header\n"
+    record = np.zeros(
+        len(FACES), [("n", "u1"), ("i", "<i4", 3), ("m", "u1"), ("t", "<f4", 6), ("r", "u1")]
+    )
+    record["n"], record["i"], record["m"] = 3, FACES, 6
+    body = np.asarray(POINTS, "<f4").tobytes() + record.tobytes()
+    content = parse_ply(write(tmp_path, "a.ply", head.encode() + body))
+    assert np.array_equal(content["faces"], FACES)
+    record["m"][5] = 2
+    body = np.asarray(POINTS, "<f4").tobytes() + record.tobytes()
+    with pytest.raises(DataError, match="lists of different lengths"):
+        parse_ply(write(tmp_path, "b.ply", head.encode() + body))

@@ -146,10 +146,10 @@ def _ply_header(text: str) -> tuple[str, list[_Element]]:
 
 
 def _check_columns(elements: list[_Element]) -> None:
-    """Raise a ValueError unless there are vertices with x, y, z, then faces with only a list."""
+    """Raise a ValueError unless vertices with x, y, z come first, then faces with a list first."""
     names = [name for name, _, _ in elements]
-    if names[:2] != ["vertex", "face"] or len(elements[1][2]) != 1:
-        raise ValueError(f"it lists {names}; expected vertices, then faces with only a list")
+    if names[:2] != ["vertex", "face"] or not elements[1][2]:
+        raise ValueError(f"it lists {names}; expected vertices, then faces that begin with a list")
     columns = [name for kind, name in elements[0][2] if _PLY_TYPES[kind]]
     word, count_kind, index_kind, _ = elements[1][2][0]
     if len(set(columns)) != len(columns) or not {"x", "y", "z"} <= set(columns):
@@ -160,10 +160,8 @@ def _check_columns(elements: list[_Element]) -> None:
 
 def _ply_binary(path: Path, body: bytes, elements: list[_Element], order: str) -> dict[str, Any]:
     (_, vertex_count, columns), (_, face_count, lists) = elements[:2]
-    _, count_kind, index_kind, _ = lists[0]
     vertex = np.dtype([(name, order + _PLY_TYPES[kind]) for kind, name in columns])
-    counts, indices = order + _PLY_TYPES[count_kind], order + _PLY_TYPES[index_kind]
-    face = np.dtype([("n", counts), ("i", indices, 3)])
+    face = _face_row(path, lists, order, body[vertex_count * vertex.itemsize :])
     needed = vertex_count * vertex.itemsize + face_count * face.itemsize
     if len(body) < needed:
         raise DataError(
@@ -172,10 +170,34 @@ def _ply_binary(path: Path, body: bytes, elements: list[_Element], order: str) -
         )
     rows = np.frombuffer(body, vertex, vertex_count)
     faces = np.frombuffer(body, face, face_count, vertex_count * vertex.itemsize)
-    if (faces["n"] != 3).any():
+    if (faces["n0"] != 3).any():
         raise DataError(f"{path} has faces that are no triangles; triangulate it first")
+    for name in face.names or ():
+        if name[0] == "n" and (faces[name] != faces[name][:1]).any():
+            raise DataError(f"{path} has faces with lists of different lengths; drop them")
     points = np.stack([rows[axis].astype(np.float64) for axis in "xyz"], axis=1)
-    return _checked(path, points, faces["i"].astype(np.int64))
+    return _checked(path, points, faces["i0"].astype(np.int64))
+
+
+def _face_row(path: Path, lists: list[list[str]], order: str, start: bytes) -> "np.dtype[Any]":
+    """How one face lies in the file: three corners, then what else it has, such as colours.
+
+    Further lists are taken to be as long as the first face's; the caller checks the others.
+    """
+    fields: list[Any] = []
+    for k, words in enumerate(lists):
+        if words[0] != "list":
+            fields.append((f"c{k}", order + _PLY_TYPES[words[0]]))
+            continue
+        counts = np.dtype(order + _PLY_TYPES[words[1]])
+        at = np.dtype(fields).itemsize if fields else 0
+        if len(start) < at + counts.itemsize:
+            raise DataError(f"{path} ends before its first face does; it is cut, export it again")
+        length = 3 if k == 0 else int(np.frombuffer(start, counts, 1, at)[0])
+        if not 0 <= length <= 64:
+            raise DataError(f"{path} has a face with a list of {length} values; export it again")
+        fields += [(f"n{k}", counts), (f"i{k}", order + _PLY_TYPES[words[2]], length)]
+    return np.dtype(fields)
 
 
 def _ply_text(path: Path, body: bytes, elements: list[_Element]) -> dict[str, Any]:
@@ -188,11 +210,11 @@ def _ply_text(path: Path, body: bytes, elements: list[_Element]) -> dict[str, An
             f"{path} claims {vertex_count} vertices and {face_count} triangles but has "
             f"{len(lines)} lines; it is cut or damaged, export it again"
         )
-    if any(row[:1] != [b"3"] or len(row) != 4 for row in faces):
+    if any(row[:1] != [b"3"] or len(row) < 4 for row in faces):
         raise DataError(f"{path} has faces that are no triangles; triangulate it first")
     axes = [[name for _, name in columns].index(axis) for axis in "xyz"]
     try:
-        index = np.array([row[1:] for row in faces], dtype=object).astype(np.int64).reshape(-1, 3)
+        index = np.array([row[1:4] for row in faces], dtype=object).astype(np.int64).reshape(-1, 3)
     except (ValueError, OverflowError) as error:
         raise DataError(f"{path} has a vertex index that is no number ({error})") from None
     return _checked(path, _numbers(path, [[r[a] for a in axes] for r in points]), index)

@@ -2,12 +2,13 @@
 """Reading a NIfTI mask strictly. `parse_nifti` runs in the limited child of `frames.foreign`."""
 
 import gzip
+import re
 from pathlib import Path
 from typing import Any
 
 import nibabel as nib
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, Num, UInt8
 
 from endoforge.errors import DataError
 from endoforge.frames.foreign import check_declared_size
@@ -29,17 +30,54 @@ def parse_nifti(path: Path) -> dict[str, Any]:
         DataError: The file is cut, lies about its size, has no usable geometry, has more than
             three axes, or holds fractions instead of labels.
     """
+    image, shape = _opened(path)
+    affine = _affine(path, image)
+    return {"mask": _mask(path, image, shape), "affine": affine}
+
+
+def parse_labels(path: Path) -> dict[str, Any]:
+    """Read a volume of organ numbers, or one organ's mask, and where its voxels lie.
+
+    Returns:
+        ``labels``: uint16, the file's whole numbers; ``affine`` as in `parse_nifti`; ``names``:
+        organ names by number as text, from the file's own label table, empty if it has none.
+
+    Raises:
+        DataError: As `parse_nifti`, or a number is below 0 or above 65535.
+    """
+    image, shape = _opened(path)
+    affine = _affine(path, image)
+    values = _whole_numbers(path, image, shape)
+    if values.size and not 0 <= values.min() <= values.max() <= 65535:
+        raise DataError(
+            f"{path} holds numbers from {values.min()} to {values.max()}; organ numbers lie "
+            "between 0 and 65535: this looks like a CT, give its segmentation"
+        )
+    return {"labels": values.astype(np.uint16), "affine": affine, "names": _label_table(image)}
+
+
+def _opened(path: Path) -> tuple[Any, tuple[int, int, int]]:
+    """Read the header, and hold what it claims against the file."""
     try:
         image: Any = nib.load(path)
     except Exception as error:  # nibabel raises many kinds for a damaged header
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{path} has no readable NIfTI header ({reason}); get it again") from None
     shape = _shape(path, image)
-    packed = path.name.lower().endswith(".gz")
     declared = int(np.prod(shape, dtype=object)) * int(image.get_data_dtype().itemsize)
-    check_declared_size(path, declared, packed)
-    affine = _affine(path, image)
-    return {"mask": _mask(path, image, shape), "affine": affine}
+    check_declared_size(path, declared, path.name.lower().endswith(".gz"))
+    return image, shape
+
+
+def _label_table(image: Any) -> dict[str, str]:
+    """Organ names by number, where a tool such as TotalSegmentator left them in the header."""
+    for extension in image.header.extensions:
+        content = extension.get_content()
+        text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
+        found = re.findall(r'<Label\s+Key="(\d+)"[^>]*>\s*<!\[CDATA\[([^\]]{1,80})\]\]>', text)
+        if found:
+            return {number: name for number, name in found[:5000] if number != "0"}
+    return {}
 
 
 def _shape(path: Path, image: Any) -> tuple[int, int, int]:
@@ -120,6 +158,10 @@ def _check_forms_agree(path: Path, header: Any) -> None:
 
 
 def _mask(path: Path, image: Any, shape: tuple[int, int, int]) -> UInt8[np.ndarray, "i j k"]:
+    return np.asarray(_whole_numbers(path, image, shape) > 0, dtype=np.uint8)
+
+
+def _whole_numbers(path: Path, image: Any, shape: tuple[int, int, int]) -> Num[np.ndarray, "i j k"]:
     try:
         values = np.asanyarray(image.dataobj).reshape(shape)
     except MemoryError:
@@ -136,4 +178,4 @@ def _mask(path: Path, image: Any, shape: tuple[int, int, int]) -> UInt8[np.ndarr
                 f"{path} holds {odd.size} values that are no labels, such as {odd[0]:g}; a mask "
                 "holds whole numbers: threshold it first"
             )
-    return np.asarray(values > 0, dtype=np.uint8)
+    return np.asarray(values)

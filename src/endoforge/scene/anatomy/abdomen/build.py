@@ -3,15 +3,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import assert_never
 
 import numpy as np
+from jaxtyping import Float64
 
 from endoforge.scene.anatomy.abdomen import cavity, motion
 from endoforge.scene.anatomy.abdomen.anatomy import AbdomenAnatomy, ports_of, targets_of
 from endoforge.scene.anatomy.abdomen.drawing import AbdomenDraw, sample_abdomen
 from endoforge.scene.anatomy.abdomen.fitting import drawn_organs
+from endoforge.scene.anatomy.abdomen.from_ct import organs_from_ct
+from endoforge.scene.anatomy.abdomen.from_meshes import joined_records, organs_from_meshes
+from endoforge.scene.anatomy.abdomen.given import Given
 from endoforge.scene.anatomy.abdomen.organs import MATERIALS, Organ, one_surface
-from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings
+from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings, CtAbdomen, MeshAbdomen
 from endoforge.scene.anatomy.abdomen.volumes import Volume
 from endoforge.scene.records import Surface
 
@@ -22,7 +27,13 @@ DRAWN_PROVENANCE = {
 }
 
 
-def build_abdomen(settings: AbdomenSettings, rng: np.random.Generator) -> AbdomenAnatomy:
+#: Nothing but what is drawn.
+NOTHING = Given({}, DRAWN_PROVENANCE, True)
+
+
+def build_abdomen(
+    settings: AbdomenSettings | CtAbdomen | MeshAbdomen, rng: np.random.Generator
+) -> AbdomenAnatomy:
     """Build the abdomen that the settings name.
 
     Args:
@@ -36,45 +47,89 @@ def build_abdomen(settings: AbdomenSettings, rng: np.random.Generator) -> Abdome
         SceneError: The organs cannot be used, or the settings leave one no room.
         DataError: A file is damaged or not what it claims to be.
     """
-    return shape_abdomen(sample_abdomen(settings, rng), settings)
+    match settings:
+        case AbdomenSettings():
+            return shape_abdomen(sample_abdomen(settings, rng), settings)
+        case CtAbdomen(drawn=drawn):
+            given = given_by_ct(settings)
+        case MeshAbdomen(drawn=drawn):
+            given = given_by_meshes(settings)
+        case _:
+            assert_never(settings)
+    return shape_abdomen(sample_abdomen(drawn, rng, given.organs), drawn, given)
+
+
+def given_by_ct(settings: CtAbdomen) -> Given:
+    """The organs of a CT, some of them replaced by meshes.
+
+    Raises:
+        SceneError: A name is unknown, there is no liver, or a mesh is unusable.
+        DataError: A file is damaged, the gantry was tilted, or slices are missing.
+    """
+    step_mm = settings.drawn.resolution_mm
+    organs, shift, record = organs_from_ct(settings.masks, settings.names, step_mm)
+    if settings.meshes:
+        meshes, _, more = organs_from_meshes(settings.meshes, step_mm, shift)
+        organs, record = {**organs, **meshes}, joined_records(record, more)
+    return Given(organs, record, settings.complete)
+
+
+def given_by_meshes(settings: MeshAbdomen) -> Given:
+    """The organs of mesh files.
+
+    Raises:
+        SceneError: There is no liver, or a mesh is unusable.
+        DataError: A file is damaged.
+    """
+    organs, _, record = organs_from_meshes(settings.meshes, settings.drawn.resolution_mm, None)
+    return Given(organs, record, settings.complete)
 
 
 def shape_abdomen(
     draw: AbdomenDraw,
     settings: AbdomenSettings,
-    given: Mapping[str, Organ] | None = None,
-    provenance: Mapping[str, str] = DRAWN_PROVENANCE,
+    given: Given = NOTHING,
 ) -> AbdomenAnatomy:
     """Turn a drawn abdomen into a mesh; no randomness is left.
 
     Args:
         draw: What was drawn.
         settings: Says how finely.
-        given: Organs that keep their place, by name.
-        provenance: Where they came from.
+        given: Organs that keep their place.
     """
     room = cavity.cavity_volume(draw.cavity, settings.resolution_mm)
-    organs = _hanging(drawn_organs(draw, room, settings.resolution_mm, given), draw, room)
+    organs = [cavity.wall_organ(draw.cavity, room), *given.organs.values()]
+    if given.complete:
+        organs = drawn_organs(draw, room, settings.resolution_mm, given.organs)
+    organs = _hanging(organs, draw, room)
     surface, instances = one_surface(organs)
     surface = _with_diaphragm(surface, draw.cavity, instances["abdominal wall"])
     ports = ports_of(room)
     view = ports[0].point_mm + 40.0 * ports[0].normal
     chosen = [o for o in organs if o.name not in ("abdominal wall", "bed")]
-    places = {
-        "neck": draw.gallbladder.axis_mm[-5],
-        "fundus": draw.gallbladder.axis_mm[6],
-        "triangle": draw.biliary.corners_mm.mean(axis=0),
-    }
     return AbdomenAnatomy(
         surface=surface,
         materials=MATERIALS,
-        targets=targets_of(chosen, places, view),
+        targets=targets_of(chosen, _places(draw, instances), view),
         ports=ports,
         instances=instances,
         motion=_motion(surface, draw, room),
         gravity=np.array(draw.cavity.gravity),
-        provenance=provenance,
+        provenance=given.record,
     )
+
+
+def _places(
+    draw: AbdomenDraw, instances: Mapping[str, int]
+) -> Mapping[str, Float64[np.ndarray, "3"]]:
+    """Further places to look at, on organs that are there."""
+    places = {}
+    if "gallbladder" in instances:
+        places["neck"] = draw.gallbladder.axis_mm[-5]
+        places["fundus"] = draw.gallbladder.axis_mm[6]
+    if "hepatocystic triangle" in instances:
+        places["triangle"] = draw.biliary.corners_mm.mean(axis=0)
+    return places
 
 
 def _hanging(organs: list[Organ], draw: AbdomenDraw, room: Volume) -> list[Organ]:

@@ -15,8 +15,8 @@ from endoforge.scene.anatomy.abdomen.organs import Organ
 from endoforge.scene.anatomy.abdomen.volumes import Grid
 from endoforge.scene.anatomy.curves import unit
 
-# Where a drawn liver of size 1 lies: its right end, its back and its top, mm.
-_RIGHT_MM, _BACK_MM, _TOP_MM, _WIDE_MM = 133.0, -68.0, 97.0, 225.0
+# Where a drawn liver of size 1 lies: its right end, its middle from back to front, its top, mm.
+_RIGHT_MM, _MIDDLE_MM, _TOP_MM, _WIDE_MM = 133.0, 0.0, 97.0, 225.0
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,28 @@ KINDS: Mapping[str, Kind] = {
         Kind("kidney right", 16, "organ"),
         Kind("kidney left", 16, "organ"),
         Kind("aorta", 14, "artery"),
-        Kind("inferior vena cava", 14, "artery"),
-        Kind("portal vein", 14, "artery"),
+        Kind("inferior vena cava", 14, "peritoneum"),
+        Kind("portal vein", 14, "peritoneum"),
         Kind("fat", 4, "fat"),
         Kind("ligament", 5, "ligament"),
         Kind("other organ", 18, "organ"),
     )
 }
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Organs that are there before anything is drawn.
+
+    Attributes:
+        organs: By name.
+        record: Where they came from and what was done to them.
+        complete: The organs that are missing are drawn.
+    """
+
+    organs: Mapping[str, Organ]
+    record: Mapping[str, str]
+    complete: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +160,8 @@ def shift_to_frame(liver_mm: Float[np.ndarray, "points 3"]) -> Float64[np.ndarra
     """
     low, high = liver_mm.min(axis=0), liver_mm.max(axis=0)
     size = float(np.clip((high[0] - low[0]) / _WIDE_MM, 0.7, 1.25))
-    return np.array([_RIGHT_MM * size - high[0], _BACK_MM - low[1], _TOP_MM - high[2]])
+    middle = 0.5 * (low[1] + high[1])
+    return np.array([_RIGHT_MM * size - high[0], _MIDDLE_MM - middle, _TOP_MM - high[2]])
 
 
 def need_liver(names: set[str], source: str) -> None:

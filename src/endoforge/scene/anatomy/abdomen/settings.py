@@ -4,7 +4,10 @@
 "Own choice" means that it was set by eye against pictures of laparoscopic operations.
 """
 
-from pydantic import Field, model_validator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from endoforge.distributions import Choice, Count, Distribution, check_ends
 from endoforge.settings import Settings
@@ -256,3 +259,82 @@ class AbdomenSettings(Settings):
     resolution_mm: float = Field(
         2.0, ge=1.2, le=4, description="spacing of the grid that organs are made on, mm"
     )
+
+
+Side = Literal["right", "left", "front", "back", "head", "feet"]
+
+
+class OrganMesh(Settings):
+    """One organ from a mesh file."""
+
+    file: Path = Field(description="closed surface (.stl, .obj, .ply or .glb)")
+    organ: str = Field(description="what it is, e.g. liver, gallbladder, stomach, spleen")
+    unit: Literal["mm", "cm", "m"] | None = Field(
+        None,
+        description="unit of the file's coordinates; only GLB files say it (metres), for others "
+        "you must",
+    )
+    scale: float = Field(
+        1.0, gt=0, le=1000, description="multiplies the coordinates, for files of arbitrary size"
+    )
+    axes: tuple[Side, Side, Side] = Field(
+        ("right", "front", "head"), description="where x, y and z of the file point in the patient"
+    )
+    repair: bool = Field(
+        False,
+        description="rebuild a surface that is open or runs through itself from the space that it "
+        "fills, instead of refusing it",
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "OrganMesh":
+        if self.unit is None and self.file.suffix.lower() != ".glb":
+            raise ValueError(
+                f"{self.file.name} does not say what its numbers mean; state unit: mm, cm or m"
+            )
+        if len({_LINES[side] for side in self.axes}) != 3:
+            raise ValueError(f"axes must name three different lines of the body, got {self.axes}")
+        return self
+
+
+_LINES = {"right": 0, "left": 0, "front": 1, "back": 1, "head": 2, "feet": 2}
+
+
+class MeshAbdomen(Settings):
+    """An abdomen around organs from mesh files that share one frame."""
+
+    meshes: tuple[OrganMesh, ...] = Field(min_length=1, description="the organs; one is the liver")
+    complete: bool = Field(True, description="draw the organs that are missing")
+    drawn: AbdomenSettings = AbdomenSettings()
+
+
+class CtAbdomen(Settings):
+    """An abdomen around the organs of a segmented CT."""
+
+    masks: Path = Field(
+        description="NIfTI volume with organ numbers, folder with one NIfTI mask per organ, or "
+        "folder of folders of DICOM masks as in 3D-IRCADb"
+    )
+    names: dict[int, str] | None = Field(
+        None,
+        description="organ names by number; those in the file, else TotalSegmentator's, if null",
+    )
+    meshes: tuple[OrganMesh, ...] = Field(
+        (), description="organs from mesh files in the CT's frame, instead of the CT's own"
+    )
+    complete: bool = Field(True, description="draw the organs that are missing")
+    drawn: AbdomenSettings = AbdomenSettings()
+
+
+def _kind(value: Any) -> str:
+    names = value.keys() if isinstance(value, dict) else type(value).model_fields
+    return "from ct" if "masks" in names else "from meshes" if "meshes" in names else "drawn"
+
+
+#: Whichever kind of abdomen.
+AnyAbdomen = Annotated[
+    Annotated[AbdomenSettings, Tag("drawn")]
+    | Annotated[CtAbdomen, Tag("from ct")]
+    | Annotated[MeshAbdomen, Tag("from meshes")],
+    Discriminator(_kind),
+]
