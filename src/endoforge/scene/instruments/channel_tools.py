@@ -18,7 +18,7 @@ _LENGTH_MM = 90.0
 def forceps(diameter_mm: float = 2.3) -> Instrument:
     """Biopsy forceps: a coiled sheath and two cups with scalloped rims."""
     d, pivot, cup_mm = diameter_mm, 1.1 * diameter_mm, 1.55 * diameter_mm
-    coil = lathe(_coil(d), 24)
+    coil = lathe(_coil(d), 22)
     upper = [moved(s, _at(pivot)) for s in cup(0.47 * d, cup_mm)]
     lower = [moved(s, _at(pivot) @ HALF_TURN) for s in cup(0.47 * d, cup_mm)]
     opening = joint("opening", (-1, 0, 0), (0, 0, pivot), (0.0, np.deg2rad(45.0)))
@@ -71,8 +71,8 @@ def snare(diameter_mm: float = 2.4, loop_mm: float = 15.0) -> Instrument:
 
 def _coil(diameter_mm: float) -> Float64[np.ndarray, "rows 2"]:
     """The ridges of a wound wire near the tip, smooth farther back."""
-    z = np.arange(-24.0, -0.6, 0.15)
-    ridges = np.stack([z, diameter_mm / 2 - 0.11 * (1 - np.abs(np.sin(np.pi * z / 0.6)))], 1)
+    z = np.arange(-18.0, -0.6, 0.1)
+    ridges = np.stack([z, diameter_mm / 2 - 0.07 * (1 - np.abs(np.sin(np.pi * z / 0.4)))], 1)
     r = diameter_mm / 2
     back = np.array([(-_LENGTH_MM + 8.0 * k, r) for k in range(9)])
     return np.concatenate([back, ridges, [(-0.5, r), (0.0, r - 0.1)]])
