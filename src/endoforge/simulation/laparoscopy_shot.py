@@ -3,9 +3,17 @@
 
 from functools import lru_cache
 
+from pydantic import TypeAdapter
+
+from endoforge.frames.storage import to_json
 from endoforge.scene.anatomy.abdomen.anatomy import AbdomenAnatomy
 from endoforge.scene.anatomy.abdomen.build import build_abdomen
-from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings
+from endoforge.scene.anatomy.abdomen.settings import (
+    AbdomenSettings,
+    AnyAbdomen,
+    CtAbdomen,
+    MeshAbdomen,
+)
 from endoforge.scene.instruments.place import place_instruments
 from endoforge.scene.instruments.workspace import Workspace
 from endoforge.scene.paths.plan import camera_path
@@ -18,6 +26,7 @@ from endoforge.simulation.shot import Shot, equipped
 from endoforge.simulation.tissues import dressed
 from endoforge.streams import stream
 
+_ABDOMEN: TypeAdapter[AbdomenSettings | CtAbdomen | MeshAbdomen] = TypeAdapter(AnyAbdomen)
 _REMEMBERED = 10  # abdomens; one takes seconds to draw and about 20 MB
 
 
@@ -31,7 +40,7 @@ def laparoscopy_shot(draw: Draw, settings: LaparoscopySimulation) -> Shot:
     Raises:
         SceneError: The anatomy cannot be used, or leaves camera or tools no room.
     """
-    anatomy = _anatomy(settings.anatomy.model_dump_json(), settings.seed, draw.counters["anatomy"])
+    anatomy = abdomen_of(settings, draw.counters["anatomy"])
     frames = settings.frames_of(draw.sequence)
     work = Workspace(
         surface=anatomy.surface,
@@ -58,8 +67,17 @@ def laparoscopy_shot(draw: Draw, settings: LaparoscopySimulation) -> Shot:
     return equipped(draw, scene, path, cast.tools)
 
 
+def abdomen_of(settings: LaparoscopySimulation, counter: int) -> AbdomenAnatomy:
+    """The abdomen of a counter of the anatomy's random streams; several sequences may share it.
+
+    Raises:
+        SceneError, DataError: The anatomy, or a file that it comes from, cannot be used.
+    """
+    values = settings.anatomy.model_dump(mode="json")
+    return _remembered(to_json(values), settings.seed, counter)
+
+
 @lru_cache(maxsize=_REMEMBERED)
-def _anatomy(settings_json: str, seed: int, counter: int) -> AbdomenAnatomy:
-    """An abdomen that several sequences may share."""
-    settings = AbdomenSettings.model_validate_json(settings_json)
+def _remembered(settings_json: str, seed: int, counter: int) -> AbdomenAnatomy:
+    settings = _ABDOMEN.validate_json(settings_json)
     return build_abdomen(settings, stream(seed, "anatomy", counter))

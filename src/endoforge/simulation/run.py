@@ -13,15 +13,14 @@ from endoforge.errors import EndoforgeError, SettingsError
 from endoforge.frames.journal import read_journal, reconcile
 from endoforge.frames.manifest import MANIFEST, DatasetManifest, open_manifest, read_manifest
 from endoforge.frames.storage import make_folder, sha256_of
-from endoforge.scene.anatomy.abdomen import build as abdomen
-from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings
 from endoforge.scene.anatomy.build import DRAWN_PROVENANCE, build_anatomy
 from endoforge.scene.anatomy.settings import MaskAnatomy, MeshAnatomy, ProceduralAnatomy
 from endoforge.scene.records import ABDOMEN_LABELS, COLON_LABELS
 from endoforge.simulation.anatomy_file import ANATOMY_FILE, read_anatomy, write_anatomy
 from endoforge.simulation.cameras import build_camera, is_fixed
 from endoforge.simulation.label_choice import FIELDS_OF
-from endoforge.simulation.settings import AnySimulation, ColonSimulation
+from endoforge.simulation.laparoscopy_shot import abdomen_of
+from endoforge.simulation.settings import AnySimulation, ColonSimulation, LaparoscopySimulation
 from endoforge.simulation.workers import Job, make_sequences
 from endoforge.streams import stream
 
@@ -111,8 +110,9 @@ def _prepare_folder(settings: AnySimulation, out: Path) -> Path | None:
     if isinstance(settings.anatomy, ProceduralAnatomy):
         open_manifest(out, _manifest(settings, DRAWN_PROVENANCE))
         return None
-    if isinstance(settings.anatomy, AbdomenSettings):
-        open_manifest(out, _manifest(settings, abdomen.DRAWN_PROVENANCE))
+    if isinstance(settings, LaparoscopySimulation):
+        provenance = dict(abdomen_of(settings, 0).provenance)
+        open_manifest(out, _manifest(settings, provenance))
         return None
     anatomy_file = out / ANATOMY_FILE
     if not anatomy_file.exists():

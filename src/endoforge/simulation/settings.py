@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from endoforge.optics.settings import LightSettings, SensorSettings, TissueSettings
 from endoforge.render.settings import TransportSettings
-from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings
+from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings, AnyAbdomen
 from endoforge.scene.anatomy.settings import AnatomySettings, ProceduralAnatomy
 from endoforge.scene.instruments.settings import InstrumentSettings
 from endoforge.scene.paths.settings import LaparoscopeSettings, PathSettings
@@ -70,8 +70,9 @@ class Simulation(Settings):
 
     def _tissue_moves(self) -> bool:
         """Whether the anatomy moves by itself."""
-        motions = [getattr(getattr(self, "anatomy", None), n, None) for n in ("motility", "motion")]
-        return any(motion is not None for motion in motions)
+        anatomy = getattr(self, "anatomy", None)
+        anatomy = getattr(anatomy, "drawn", anatomy)
+        return any(getattr(anatomy, name, None) is not None for name in ("motility", "motion"))
 
     @model_validator(mode="after")
     def _can_be_labelled(self) -> "Simulation":
@@ -92,7 +93,7 @@ class LaparoscopySimulation(Simulation):
     """A laparoscope among the organs of an insufflated abdomen."""
 
     simulator: Literal["laparoscopy"] = "laparoscopy"
-    anatomy: AbdomenSettings = AbdomenSettings()
+    anatomy: AnyAbdomen = AbdomenSettings()
     trajectory: PathSettings = LaparoscopeSettings()
 
 
