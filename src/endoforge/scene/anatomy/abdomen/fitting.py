@@ -52,7 +52,8 @@ def drawn_organs(
     for name in _TUBES:
         if name in draw.tubes and name not in table.organs:
             body = table.fitted(hollow.tube_body(draw.tubes[name], 1.2 * step_mm))
-            table.lay(hollow.hollow_organ(draw.tubes[name], body))
+            if _is_there(body):
+                table.lay(hollow.hollow_organ(draw.tubes[name], body))
     _lay_fat(draw, table, step_mm)
     for organ in ligament.ligament_organs(draw.ligament, table.organs["liver"].volume, room):
         table.lay(organ)
@@ -80,17 +81,25 @@ def _lay_ducts(draw: AbdomenDraw, table: Table) -> None:
         ("cystic duct", duct, biliary.DUCT_LABEL, "duct"),
         ("cystic artery", artery, biliary.ARTERY_LABEL, "artery"),
     ):
-        if name not in table.organs:
-            table.lay(organ_from(name, label, material, table.fitted(body), 3))
+        fitted = table.fitted(body)
+        if name not in table.organs and _is_there(fitted):
+            table.lay(organ_from(name, label, material, fitted, 3))
+
+
+def _is_there(body: Volume) -> bool:
+    """Whether anything is left of a small body between the others."""
+    return bool((body.values < -0.25).any())
 
 
 def _lay_fat(draw: AbdomenDraw, table: Table, step_mm: float) -> None:
     cord = table.fitted(biliary.ligament_body(draw.biliary, min(step_mm, 1.5)))
-    organ = fat.fat_organ("hepatoduodenal ligament", draw.fat, cord, 0.6)
-    table.lay(replace(organ, label=biliary.LIGAMENT_LABEL))
+    if _is_there(cord):
+        organ = fat.fat_organ("hepatoduodenal ligament", draw.fat, cord, 0.6)
+        table.lay(replace(organ, label=biliary.LIGAMENT_LABEL))
     sheet = table.fitted(biliary.triangle_body(draw.biliary, _FINE_MM))
-    organ = fat.fat_organ("hepatocystic triangle", draw.fat, sheet, 0.4)
-    table.lay(replace(organ, label=biliary.TRIANGLE_LABEL))
+    if _is_there(sheet):
+        organ = fat.fat_organ("hepatocystic triangle", draw.fat, sheet, 0.4)
+        table.lay(replace(organ, label=biliary.TRIANGLE_LABEL))
     bed = table.fitted(fat.bed_volume(table.room, draw.fat, 1.5 * step_mm))
     table.lay(fat.fat_organ("bed", draw.fat, bed, 0.3))
     under = table.bodies(("duodenum", "colon", "small bowel", "bed"))

@@ -117,12 +117,16 @@ def volume_of(mask: Mask, shift: Float64[np.ndarray, "3"], step_mm: float) -> Vo
     filled = ndimage.affine_transform(
         soft, voxel_from_world * step_mm, offset, output_shape=grid.shape, order=1
     )
-    inside = _largest(filled > 0.5)
+    raw = filled > 0.5
+    inside = _largest(raw)
     outer = ndimage.distance_transform_edt(~inside) - 0.5
     inner = ndimage.distance_transform_edt(inside) - 0.5
     distance = step_mm * np.where(inside, -inner, outer)
     smooth = ndimage.gaussian_filter(distance.astype(np.float32), 0.9)
-    smooth -= np.partition(smooth.ravel(), int(inside.sum()))[int(inside.sum())]  # same volume
+    kept = float(inside.sum()) / max(float(raw.sum()), 1.0)
+    cells = kept * float(mask.inside.sum()) * float(np.prod(sizes)) / step_mm**3
+    count = min(max(int(cells), 1), smooth.size - 1)
+    smooth -= np.partition(smooth.ravel(), count)[count]  # the volume is that of the voxels
     return Volume(grid, np.minimum(smooth, FAR_MM).astype(np.float32))
 
 

@@ -116,19 +116,19 @@ def read_shape(mesh: OrganMesh) -> Shape:
     if np.linalg.det(turn) < 0:
         faces = np.ascontiguousarray(faces[:, ::-1])
     _check_size(path, vertices, unit, _LEAST_MM.get(_organ(mesh), _SMALLEST_MM))
-    faults = _faults(vertices, faces)
-    if faults and not mesh.repair:
+    fault = _fault(vertices, faces)
+    if fault and not mesh.repair:
         raise SceneError(
-            f"{path} is not the surface of a body: {' and '.join(faults)}; mend it, or set "
+            f"{path} is not the surface of a body: {fault}; mend it, or set "
             "repair: true to rebuild it from the space that it fills"
         )
-    notes = [f"rebuilt because of {' and '.join(faults)}"] if faults else []
-    if not faults and signed_volume(vertices, faces) < 0:
+    notes = [f"rebuilt: {fault}"] if fault else []
+    if not fault and signed_volume(vertices, faces) < 0:
         faces = np.ascontiguousarray(faces[:, ::-1])
         notes.append("turned inside out, because its triangles faced inwards")
     if len(faces) > _MOST_CHECKED:
         notes.append(f"not searched for crossings: more than {_MOST_CHECKED} triangles")
-    return Shape(vertices, faces, tuple(notes), bool(faults))
+    return Shape(vertices, faces, tuple(notes), bool(fault))
 
 
 def _check_size(
@@ -142,18 +142,15 @@ def _check_size(
         )
 
 
-def _faults(
-    vertices: Float64[np.ndarray, "vertices 3"], faces: Int64[np.ndarray, "faces 3"]
-) -> list[str]:
-    faults = []
+def _fault(vertices: Float64[np.ndarray, "vertices 3"], faces: Int64[np.ndarray, "faces 3"]) -> str:
+    """What keeps a surface from bounding a body; crossings are only sought in a closed one."""
     gaps = open_edges(faces)
     if gaps:
-        faults.append(f"{gaps} edges do not join two triangles of the same side (open)")
-    if len(faces) <= _MOST_CHECKED:
-        crossed = crossing_triangles(vertices, faces)
-        if crossed:
-            faults.append(f"{crossed} triangles are run through by others (self-intersecting)")
-    return faults
+        return f"{gaps} edges do not join two triangles of the same side (open)"
+    crossed = crossing_triangles(vertices, faces) if len(faces) <= _MOST_CHECKED else 0
+    if crossed:
+        return f"{crossed} triangles are run through by others (self-intersecting)"
+    return ""
 
 
 def _placed(name: str, shape: Shape, shift: Float64[np.ndarray, "3"], step_mm: float) -> Organ:

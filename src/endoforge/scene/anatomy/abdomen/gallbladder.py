@@ -52,8 +52,10 @@ def sample_gallbladder(
     flat = neck + share[:, None] * (way / np.linalg.norm(way)) * length * 0.74
     radius = 0.5 * width * _profile(share)
     above = liver.face_mm(flat[:, 0], np.minimum(flat[:, 1], 56.0 * size))
-    # embedded 0.5: the axis lies in the liver's face
-    z = above - (1.0 - 2.0 * draw(settings.embedded, rng)) * radius
+    # embedded 0.5: the axis lies in the liver's face; the fundus passes free below the edge
+    free = np.clip((share - 0.45) / 0.4, 0.0, 1.0)
+    embedded = draw(settings.embedded, rng) * (1.0 - 0.85 * free * free * (3.0 - 2.0 * free))
+    z = above - (1.0 - 2.0 * embedded) * radius
     axis = liver.world(np.column_stack([flat, z]))
     pouch = draw(settings.pouch, rng)
     down = np.array([-0.35, -0.15, -0.9])

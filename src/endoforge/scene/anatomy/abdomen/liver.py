@@ -144,7 +144,7 @@ def _swell(liver: Liver, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndar
 def drawn_up(body: Volume, bladder: Volume) -> Volume:
     """Let the liver's capsule climb a little way up the gallbladder, as the peritoneum does."""
     beside = bladder.on(body.grid)
-    values = smooth_min(body.values, beside, 10.0)
+    values = smooth_min(body.values, beside + np.float32(2.5), 11.0)  # meets it at an angle
     return Volume(body.grid, np.where(beside < FAR_MM, values, body.values).astype(np.float32))
 
 
