@@ -24,7 +24,12 @@ def measure(
 ) -> dict[str, object]:
     """Simulate a test set and evaluate the model and its baselines on it."""
     verbs.simulate(
-        "colon-depth", out=folder, frames=frames, seed=UNSEEN_SEED, workers=2, assignments=assignments
+        "colon-depth",
+        out=folder,
+        frames=frames,
+        seed=UNSEEN_SEED,
+        workers=2,
+        assignments=assignments,
     )
     result = verbs.evaluate(model, folder).to_dict()
     return {

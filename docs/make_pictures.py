@@ -65,7 +65,9 @@ def main() -> None:
     predictor = DepthPredictor.load("depth")
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "colons"
-        verbs.simulate("colon-depth", out=out, frames=96, seed=SEED, assignments=["sequence_frames=8"])
+        verbs.simulate(
+            "colon-depth", out=out, frames=96, seed=SEED, assignments=["sequence_frames=8"]
+        )
         with closing(Dataset.open(out)) as dataset:
             frames = [dataset.frame(index) for index in range(0, len(dataset), 8)]
     sheet([[f.image for f in frames[k : k + 4]] for k in (0, 4, 8)]).save(IMAGES / "colons.png")
