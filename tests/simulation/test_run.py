@@ -183,11 +183,11 @@ def test_two_runs_on_one_folder_make_one_whole_data_set(unbroken, tmp_path):
 
 @pytest.fixture
 def tiny_disk(tmp_path):
-    """A 256 KB file system of its own."""
+    """A 2 MB file system of its own."""
     place = tmp_path / "disk"
     place.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)],
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)],
         capture_output=True,
         check=False,
     )
@@ -199,7 +199,9 @@ def tiny_disk(tmp_path):
 
 def test_a_full_disk_is_named_and_the_run_continues_once_there_is_room(unbroken, tiny_disk):
     out = tiny_disk / "data"
-    (tiny_disk / "ballast").write_bytes(b"x" * 225_000)
+    needed = sum(path.stat().st_size for path in unbroken.glob("*.tar"))
+    free = shutil.disk_usage(tiny_disk).free
+    (tiny_disk / "ballast").write_bytes(b"x" * (free - needed * 6 // 10))
     with pytest.raises(StorageError, match="space") as caught:
         simulate_dataset(small_simulation(), out)
     assert caught.value.exit_code == 4

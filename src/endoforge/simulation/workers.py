@@ -23,11 +23,13 @@ from endoforge.errors import StorageError
 from endoforge.frames.frame import Frame
 from endoforge.frames.journal import append_record
 from endoforge.frames.shards import shard_name, write_shard
+from endoforge.frames.storage import parse_json, to_json
 from endoforge.render.engine import set_render_threads
 from endoforge.scene.anatomy.build import Anatomy
+from endoforge.settings import validate
 from endoforge.simulation.anatomy_file import read_anatomy
 from endoforge.simulation.sequence import render_sequence
-from endoforge.simulation.settings import AnySimulation
+from endoforge.simulation.settings import SIMULATORS, AnySimulation
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +133,9 @@ def _one_pool(job: Job, sequences: Sequence[int], workers: int, tick: Tick) -> I
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
     stop = context.Event()
+    told = (to_json(job.settings.model_dump(mode="json")), job.folder, job.anatomy_file)
     pool = ProcessPoolExecutor(
-        workers, context, initializer=_start_worker, initargs=(job, counter, stop, os.getpid())
+        workers, context, initializer=_start_worker, initargs=(told, counter, stop, os.getpid())
     )
     try:
         waiting: set[Future[Outcome]] = {pool.submit(_work, s) for s in sequences}
@@ -157,10 +160,14 @@ class _Worker:
     counter: "Synchronized[int]"
 
 
-def _start_worker(job: Job, counter: "Synchronized[int]", stop: Event, parent: int) -> None:
+def _start_worker(
+    told: tuple[str, Path, Path | None], counter: "Synchronized[int]", stop: Event, parent: int
+) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_watch, args=(stop, parent), daemon=True).start()
     set_render_threads(1)
+    values, folder, anatomy_file = parse_json(told[0].encode(), "the settings"), told[1], told[2]
+    job = Job(validate(SIMULATORS[values["simulator"]], values), folder, anatomy_file)
     _Worker.job = job
     _Worker.counter = counter
     _Worker.anatomy = read_anatomy(job.anatomy_file) if job.anatomy_file else None
