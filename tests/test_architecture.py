@@ -72,7 +72,9 @@ def test_every_library_that_is_imported_is_declared():
         if name.partition(".")[0] not in {*sys.stdlib_module_names, "endoforge"}
     }
     missing = {
-        root for root in roots if not {p.lower() for p in providers.get(root, [])} & declared
+        root
+        for root in roots
+        if not {root.lower(), *(p.lower() for p in providers.get(root, []))} & declared
     }
     assert missing == set()
 
