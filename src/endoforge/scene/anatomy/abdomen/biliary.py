@@ -185,9 +185,9 @@ def _sheet(
 ) -> Volume:
     """Everything within half a thickness of flat triangles."""
     corners = triangles.reshape(-1, 3)
-    grid = grid_over(corners.min(axis=0) - 14.0, corners.max(axis=0) + 14.0, step_mm)
+    grid = grid_over(corners.min(axis=0) - 11.0, corners.max(axis=0) + 11.0, step_mm)
     dense = np.concatenate([_over_triangle(t, 1.0) for t in triangles])
-    away = cKDTree(dense).query(_points(grid))[0] - half_mm
+    away = cKDTree(dense).query(_points(grid), distance_upper_bound=11.0)[0] - half_mm
     return Volume(grid, np.minimum(away, FAR_MM).reshape(grid.shape).astype(np.float32))
 
 

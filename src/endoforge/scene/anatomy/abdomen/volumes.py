@@ -70,17 +70,25 @@ class Volume:
 
     def on(self, grid: Grid) -> Float32[np.ndarray, "i j k"]:
         """The same body on another grid; far outside where this one knows nothing."""
-        own = self.grid
-        result = ndimage.affine_transform(
+        own, step = self.grid, grid.step_mm
+        result = np.full(grid.shape, np.float32(FAR_MM))
+        first = np.ceil((own.origin_mm - grid.origin_mm) / step).astype(int).clip(0)
+        last = np.floor((own.high_mm - grid.origin_mm) / step).astype(int) + 1
+        last = np.minimum(last, grid.shape)
+        if (last <= first).any():
+            return result
+        ndimage.affine_transform(
             self.values,
-            np.full(3, grid.step_mm / own.step_mm),
-            (grid.origin_mm - own.origin_mm) / own.step_mm,
-            output_shape=grid.shape,
+            np.full(3, step / own.step_mm),
+            (grid.origin_mm + first * step - own.origin_mm) / own.step_mm,
+            output_shape=tuple((last - first).tolist()),
+            output=(part := np.empty(tuple((last - first).tolist()), np.float32)),
             order=1,
-            mode="constant",
-            cval=FAR_MM,
+            mode="nearest",
         )
-        return np.asarray(result, dtype=np.float32)
+        i, j, k = (slice(int(a), int(b)) for a, b in zip(first, last, strict=True))
+        result[i, j, k] = part
+        return result
 
     def at(self, points_mm: Float[np.ndarray, "points 3"]) -> Float32[np.ndarray, "points"]:
         """Distance at points of the world."""
