@@ -63,7 +63,7 @@ def drawn_organs(
 def _lay_liver(draw: AbdomenDraw, table: Table, step_mm: float) -> None:
     """Gallbladder and liver: a drawn liver makes a bed for the gallbladder."""
     if "gallbladder" not in table.organs:
-        body = gallbladder.gallbladder_volume(draw.gallbladder, _FINE_MM)
+        body = gallbladder.gallbladder_volume(draw.gallbladder, 1.2 * _FINE_MM)
         if "liver" in table.organs:
             body = table.fitted(body)
         table.lay(gallbladder.gallbladder_organ(draw.gallbladder, body))
@@ -103,6 +103,6 @@ def _lay_fat(draw: AbdomenDraw, table: Table, step_mm: float) -> None:
     bed = table.fitted(fat.bed_volume(table.room, draw.fat, 1.5 * step_mm))
     table.lay(fat.fat_organ("bed", draw.fat, bed, 0.3))
     under = table.bodies(("duodenum", "colon", "small bowel", "bed"))
-    apron = fat.omentum_volume(draw.fat, table.room, under, step_mm)
+    apron = fat.omentum_volume(draw.fat, table.room, under, 1.2 * step_mm)
     apron = fat.with_bands(apron, draw.fat, draw.gallbladder.axis_mm[8:], step_mm)
     table.lay(fat.fat_organ("omentum", draw.fat, table.fitted(apron), 1.0))
