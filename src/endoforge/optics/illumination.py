@@ -31,8 +31,8 @@ class Surroundings:
     """Light from infinitely far away.
 
     Attributes:
-        radiance: Linear RGB over directions: rows from +z (top) to -z, columns turn from +x over +y.
-            1x1 for the same in all directions.
+        radiance: Linear RGB over directions: rows from +z (top) to -z, columns turn
+            from +x over +y. 1x1 for the same in all directions.
         seen: Rays that leave the volume show it; else they show black.
     """
 
