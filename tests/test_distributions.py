@@ -135,3 +135,8 @@ def test_each_parameter_has_a_stream_of_its_own():
     assert held.count == (4, 4)
     assert held.model_copy(update={"count": free.count}) == free
     assert drawn(Look(), 7, "look", 4).lamp.power != free.lamp.power
+
+
+def test_a_word_that_is_no_choice_is_refused_in_a_choice_too():
+    with pytest.raises(SettingsError, match=r"way\.choice\.1'.*'in' or 'out'.*'sideways'"):
+        validate(Look, {"way": {"choice": ["in", "sideways"]}})

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+
 import pytest
 from pydantic import Field
 
 from endoforge.errors import SettingsError
 from endoforge.settings import Interval, Settings, override, read_settings_file, read_yaml, validate
 from endoforge.simulation.recipes import load_recipe
+from endoforge.simulation.settings import SIMULATORS
 
 
 class Lens(Settings):
@@ -47,6 +50,63 @@ def test_a_wrong_value_is_named_with_its_path(values, words):
     with pytest.raises(SettingsError, match=words) as caught:
         validate(Scope, values)
     assert "\n" not in str(caught.value)
+
+
+MASKS, MESHES = {"masks": "case.nii.gz"}, {"meshes": [{"file": "liver.stl", "organ": "liver"}]}
+
+
+@pytest.mark.parametrize(
+    ("simulator", "values", "key"),
+    [
+        ("laparoscopy", {"anatomy": {"motion": {"breath_mm": [50, 60]}}}, "anatomy.motion"),
+        ("laparoscopy", {"anatomy": {"liver": {"size": "big"}}}, "anatomy.liver.size"),
+        ("laparoscopy", {"anatomy": {**MASKS, "drawn": {"motoin": 1}}}, "anatomy.drawn.motoin"),
+        ("laparoscopy", {"anatomy": MASKS | {"complete": "maybe"}}, "anatomy.complete"),
+        ("laparoscopy", {"anatomy": MESHES}, "anatomy.meshes.0"),
+        ("laparoscopy", {"trajectory": {"clearance_mm": 99}}, "trajectory.clearance_mm"),
+        ("laparoscopy", {"instruments": {"tools": [{"kind": "saw"}]}}, "instruments.tools.0.kind"),
+        ("colon", {"anatomy": {"segment": {"choice": ["ilium"]}}}, "anatomy.segment.choice.0"),
+        ("colon", {"anatomy": {"mesh": "colon.stl"}}, "anatomy.unit"),
+        ("colon", {"anatomy": {"mask": "a.nii", "resolution_mm": 9}}, "anatomy.resolution_mm"),
+        ("colon", {"anatomy": {"polyps": {"diameter_mm": [9, 3]}}}, "anatomy.polyps.diameter_mm"),
+        ("colon", {"camera": {"file": "c.json", "stereo": {"base": 3}}}, "camera.stereo.base"),
+        ("colon", {"camera": {"model": "omnidirectional", "shape": 1}}, "camera.shape"),
+        ("colon", {"camera": {"model": "wide"}}, "camera"),
+        ("colon", {"camera": 3}, "camera"),
+        ("colon", {"trajectory": [1]}, "trajectory"),
+        ("colon", {"labels": ["stero"]}, "labels.0"),
+    ],
+)
+def test_a_path_has_the_keys_that_the_user_wrote_and_no_others(simulator, values, key):
+    with pytest.raises(SettingsError) as caught:
+        validate(SIMULATORS[simulator], values)
+    assert f"setting '{key}'" in str(caught.value)
+
+
+def test_what_does_not_exist_is_answered_with_what_does():
+    words = "there is no 'wide'; expected one of fisheye, omnidirectional, pinhole, file"
+    with pytest.raises(SettingsError, match=words):
+        load_recipe("colon", {}, ["camera.model=wide"])
+
+
+def unions(schema):
+    """All unions of a settings class that are told apart by more than none or something."""
+    if isinstance(schema, dict):
+        if schema.get("type") in ("union", "tagged-union"):
+            yield schema
+        schema = [schema[key] for key in schema.keys() - {"metadata", "lax_schema"}]  # a path's own
+    if isinstance(schema, list | tuple):
+        for part in schema:
+            yield from unions(part)
+
+
+@pytest.mark.parametrize("simulator", list(SIMULATORS))
+def test_every_union_has_tags_that_messages_leave_out(simulator):
+    found = list(unions(SIMULATORS[simulator].__pydantic_core_schema__))
+    assert len(found) > 3
+    for union in found:
+        assert union["type"] == "tagged-union"
+        assert all(re.fullmatch(r"\(\w+\)", tag) for tag in union["choices"])
 
 
 def test_overriding_leaves_the_given_values_alone():

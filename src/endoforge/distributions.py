@@ -27,6 +27,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
+from typing_extensions import TypeAliasType
 
 from endoforge.settings import Interval, Settings
 
@@ -123,6 +124,20 @@ def _kind(value: Any) -> str:
     return f"({known[0]})" if known else "(ends)"
 
 
+def _option_kind(value: Any) -> str:
+    return "(choice)" if isinstance(value, dict | Choice) else "(word)"
+
+
+# A named alias, because a plain one would leave the T of Choice open: any word would pass.
+_Word = TypeAliasType(
+    "_Word",
+    Annotated[
+        Annotated[T, Tag("(word)")] | Annotated[Choice[T], Tag("(choice)")],
+        Discriminator(_option_kind),
+    ],
+    type_params=(T,),
+)
+
 #: What a distribution may be once it was read.
 Drawable = Interval | LogUniform | Normal | Choice[float]
 _Told = Annotated[
@@ -146,7 +161,7 @@ Count = Annotated[
 ]
 
 #: A word that is chosen once per sequence: ``Option[Literal["insertion", "withdrawal"]]``.
-Option = Annotated[T | Choice[T], _PerSequence()]
+Option = Annotated[_Word[T], _PerSequence()]
 
 
 def draw(distribution: Drawable, rng: "Generator") -> float:

@@ -6,12 +6,14 @@ behave: read-only, complete, and unknown keys refused with the nearest valid nam
 """
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from endoforge.errors import SettingsError
 
@@ -61,6 +63,15 @@ def validate(kind: type[SettingsT], values: Mapping[str, Any]) -> SettingsT:
         return kind.model_validate(values)
     except ValidationError as error:
         raise SettingsError(_one_line(kind, error)) from None
+
+
+def keys_of(group: Any) -> dict[str, Any] | None:
+    """The keys that a group of settings has, written or read; None for what is no group.
+
+    For telling the members of a union apart. Their tags are in round brackets: messages leave such
+    parts of a path out, because no user wrote them.
+    """
+    return dict(group) if isinstance(group, dict | BaseModel) else None
 
 
 def override(values: Mapping[str, Any], assignments: Sequence[str]) -> dict[str, Any]:
@@ -143,12 +154,27 @@ def _copied(values: Mapping[str, Any]) -> dict[str, Any]:
 def _one_line(kind: type[Settings], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = [str(part) for part in first["loc"] if not str(part).startswith("(")]  # a kind's tag
+    key = ".".join(where) or kind.__name__
     if first["type"] == "extra_forbidden":
         hint = _nearest(where[-1], _fields_at(kind, where[:-1]))
-        return f"unknown setting {'.'.join(where)!r}; {hint}"
+        return f"unknown setting {key!r}; {hint}"
+    if not where and first["type"] == "value_error":  # several keys together; they are in the words
+        return _said(first)
     shown = repr(first.get("input"))
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    return f"setting {'.'.join(where) or kind.__name__!r}: {first['msg']} (got {shown})"
+    return f"setting {key!r}: {_said(first)} (got {shown})"
+
+
+def _said(error: ErrorDetails) -> str:
+    """What is wrong, without names that are only ours."""
+    match error["type"]:
+        case "union_tag_not_found":
+            return "expected a group of settings"
+        case "union_tag_invalid":
+            tag, known = (re.sub(r"[()']", "", error["ctx"][k]) for k in ("tag", "expected_tags"))
+            return f"there is no {tag!r}; expected one of {known}"
+        case _:
+            return error["msg"].removeprefix("Value error, ")
 
 
 def _nearest(name: str, known: set[str]) -> str:
@@ -164,7 +190,7 @@ def _fields_at(kind: type[BaseModel], path: Sequence[str]) -> set[str]:
     kinds = {kind}
     for part in path:
         fields = [k.model_fields[part].annotation for k in kinds if part in k.model_fields]
-        if fields:  # other parts of the path are the tags that pydantic adds for a union
+        if fields:  # other parts of the path are places in a list
             kinds = {found for annotation in fields for found in _models_in(annotation)}
     return {name for k in kinds for name in k.model_fields}
 

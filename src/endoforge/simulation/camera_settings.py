@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from endoforge.distributions import Distribution, check_ends, ends_of
-from endoforge.settings import Settings
+from endoforge.settings import Settings, keys_of
 
 Width = Annotated[int, Field(ge=16, le=4096, description="image width, px")]
 Height = Annotated[int, Field(ge=16, le=4096, description="image height, px")]
@@ -112,15 +112,17 @@ class CameraFileSettings(LensSettings):
     file: Path = Field(description="camera file as docs/reference/camera-file.md describes it")
 
 
-def _camera_kind(value: Any) -> str:
-    values = value if isinstance(value, dict) else vars(value)
-    return "file" if "file" in values else str(values.get("model", "fisheye"))
+def _camera_kind(value: Any) -> str | None:
+    keys = keys_of(value)
+    if keys is None:
+        return None
+    return "(file)" if "file" in keys else f"({keys.get('model', 'fisheye')})"
 
 
 CameraSettings = Annotated[
-    Annotated[FisheyeSettings, Tag("fisheye")]
-    | Annotated[OmnidirectionalSettings, Tag("omnidirectional")]
-    | Annotated[PinholeSettings, Tag("pinhole")]
-    | Annotated[CameraFileSettings, Tag("file")],
+    Annotated[FisheyeSettings, Tag("(fisheye)")]
+    | Annotated[OmnidirectionalSettings, Tag("(omnidirectional)")]
+    | Annotated[PinholeSettings, Tag("(pinhole)")]
+    | Annotated[CameraFileSettings, Tag("(file)")],
     Discriminator(_camera_kind),
 ]

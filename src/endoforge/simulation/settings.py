@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a simulation can be told. Each part's own settings live beside that part."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from endoforge.optics.settings import LightSettings, SensorSettings, TissueSettings
 from endoforge.render.settings import TransportSettings
@@ -18,6 +18,10 @@ from endoforge.simulation.label_choice import LabelName, choose_labels
 from endoforge.simulation.randomisation import RandomisationSettings
 
 
+def _labels_kind(value: Any) -> str:
+    return "(names)" if isinstance(value, list | tuple) else "(all)"
+
+
 class Simulation(Settings):
     """What the simulators have in common."""
 
@@ -27,9 +31,10 @@ class Simulation(Settings):
     first_sequence: int = Field(
         0, ge=0, description="number whose random streams the first sequence uses; for replays"
     )
-    labels: Literal["all"] | tuple[LabelName, ...] = Field(
-        "all", description="labels beyond depth, normals, classes, instances and flow"
-    )
+    labels: Annotated[
+        Annotated[Literal["all"], Tag("(all)")] | Annotated[tuple[LabelName, ...], Tag("(names)")],
+        Discriminator(_labels_kind),
+    ] = Field("all", description="labels beyond depth, normals, classes, instances and flow")
     tracked_points: int = Field(64, ge=0, le=4096, description="points followed in a sequence")
     scope: str = Field("", description="shipped scope that camera, light and sensor come from")
     randomise: RandomisationSettings = RandomisationSettings()

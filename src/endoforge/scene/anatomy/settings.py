@@ -21,7 +21,7 @@ from endoforge.scene.anatomy.findings_settings import (
     StainSettings,
     StoolSettings,
 )
-from endoforge.settings import Interval, Settings, check_ranges
+from endoforge.settings import Interval, Settings, check_ranges, keys_of
 
 
 class ColonSettings(Settings):
@@ -167,14 +167,16 @@ class MeshAnatomy(Settings):
     )
 
 
-def _kind(value: Any) -> str:
-    names = value.keys() if isinstance(value, dict) else type(value).model_fields
-    return "from mask" if "mask" in names else "from mesh" if "mesh" in names else "drawn"
+def _kind(value: Any) -> str | None:
+    keys = keys_of(value)
+    if keys is None:
+        return None
+    return "(mask)" if "mask" in keys else "(mesh)" if "mesh" in keys else "(drawn)"
 
 
 AnatomySettings = Annotated[
-    Annotated[ColonSettings, Tag("drawn")]
-    | Annotated[MaskAnatomy, Tag("from mask")]
-    | Annotated[MeshAnatomy, Tag("from mesh")],
+    Annotated[ColonSettings, Tag("(drawn)")]
+    | Annotated[MaskAnatomy, Tag("(mask)")]
+    | Annotated[MeshAnatomy, Tag("(mesh)")],
     Discriminator(_kind),
 ]

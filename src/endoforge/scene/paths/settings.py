@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from endoforge.distributions import Distribution, Spread, check_ends
 from endoforge.scene.settings import TrajectorySettings
-from endoforge.settings import Settings
+from endoforge.settings import Settings, keys_of
 
 
 class InspectionSettings(Settings):
@@ -176,18 +176,18 @@ class ViewsSettings(Settings):
         return self
 
 
-def _path_kind(value: Any) -> str:
-    values = value if isinstance(value, dict) else vars(value)
-    return str(values.get("path", "tube"))
+def _path_kind(value: Any) -> str | None:
+    keys = keys_of(value)
+    return None if keys is None else f"({keys.get('path', 'tube')})"
 
 
 #: Any camera path; the key ``path`` says which, and a group without it is a fly-through.
 PathSettings = Annotated[
-    Annotated[TrajectorySettings, Tag("tube")]
-    | Annotated[InspectionSettings, Tag("inspection")]
-    | Annotated[LaparoscopeSettings, Tag("laparoscope")]
-    | Annotated[RecordedSettings, Tag("recorded")]
-    | Annotated[ViewsSettings, Tag("views")],
+    Annotated[TrajectorySettings, Tag("(tube)")]
+    | Annotated[InspectionSettings, Tag("(inspection)")]
+    | Annotated[LaparoscopeSettings, Tag("(laparoscope)")]
+    | Annotated[RecordedSettings, Tag("(recorded)")]
+    | Annotated[ViewsSettings, Tag("(views)")],
     Discriminator(_path_kind),
 ]
 

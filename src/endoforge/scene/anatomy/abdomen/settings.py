@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from endoforge.distributions import Choice, Count, Distribution, check_ends
-from endoforge.settings import Settings
+from endoforge.settings import Settings, keys_of
 
 
 class CavitySettings(Settings):
@@ -326,15 +326,17 @@ class CtAbdomen(Settings):
     drawn: AbdomenSettings = AbdomenSettings()
 
 
-def _kind(value: Any) -> str:
-    names = value.keys() if isinstance(value, dict) else type(value).model_fields
-    return "from ct" if "masks" in names else "from meshes" if "meshes" in names else "drawn"
+def _kind(value: Any) -> str | None:
+    keys = keys_of(value)
+    if keys is None:
+        return None
+    return "(masks)" if "masks" in keys else "(meshes)" if "meshes" in keys else "(drawn)"
 
 
 #: Whichever kind of abdomen.
 AnyAbdomen = Annotated[
-    Annotated[AbdomenSettings, Tag("drawn")]
-    | Annotated[CtAbdomen, Tag("from ct")]
-    | Annotated[MeshAbdomen, Tag("from meshes")],
+    Annotated[AbdomenSettings, Tag("(drawn)")]
+    | Annotated[CtAbdomen, Tag("(masks)")]
+    | Annotated[MeshAbdomen, Tag("(meshes)")],
     Discriminator(_kind),
 ]
