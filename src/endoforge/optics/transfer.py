@@ -1,11 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From Hounsfield units to optical properties: the transfer function of a cinematic picture."""
+"""From Hounsfield units to optical properties: the transfer function of a cinematic picture.
+
+What lies between the stated points, which values are refused, and the table that the renderer
+reads. Files and presets are in `optics.transfer_file`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float32, Float64, UInt8
+
+from endoforge.errors import SettingsError
+
+#: The table's first and last entry, HU: the range of a 12 bit scanner and a little air below.
+LOWEST_HU, HIGHEST_HU = -1100.0, 3100.0
+
+#: Entries of the table; 4.1 HU apart.
+ENTRIES = 1024
+
+#: Columns of the table.
+EXTINCTION, RED, GREEN, BLUE, ROUGHNESS, F0 = range(6)
+
+#: Less extinction than this, 1/mm, is empty: it stops a share of 1e-4 of the light over a metre.
+EMPTY_PER_MM = 1e-7
+
+#: A renderer whose steps shrink with 1/extinction would stand still beyond this, 1/mm.
+MOST_PER_MM = 1000.0
+
+_SIDES = frozenset({"left", "right"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +63,7 @@ class TransferFunction:
         organs: For voxels of segmented organs, by the organ's name.
         anisotropy: Mean cosine g of the Henyey-Greenstein phase function, -0.95 to 0.95.
         surface_hu_per_mm: How steep the HU must be to act as a surface; large: never.
+        about: What it shows and where its figures come from.
     """
 
     name: str
@@ -47,3 +71,137 @@ class TransferFunction:
     organs: Mapping[str, OpticalCurve] = field(default_factory=dict)
     anisotropy: float = 0.2
     surface_hu_per_mm: float = 60.0
+    about: str = ""
+
+
+def check_transfer(transfer: TransferFunction) -> TransferFunction:
+    """Refuse a transfer function that cannot be drawn; return it if it can.
+
+    Raises:
+        SettingsError: Says which part is wrong, what came and what was expected.
+    """
+    for name, curve in {"": transfer.curve, **transfer.organs}.items():
+        check_curve(curve, f"{transfer.name!r}" + (f", organ {name!r}" if name else ""))
+    if not -0.95 <= transfer.anisotropy <= 0.95:
+        raise SettingsError(
+            f"transfer function {transfer.name!r}: anisotropy must lie within -0.95 to 0.95, got "
+            f"{transfer.anisotropy}"
+        )
+    if not transfer.surface_hu_per_mm > 0:
+        raise SettingsError(
+            f"transfer function {transfer.name!r}: surface_hu_per_mm must be above 0, got "
+            f"{transfer.surface_hu_per_mm}; for no surfaces at all make it large, such as 1e9"
+        )
+    curves = (transfer.curve, *transfer.organs.values())
+    nowhere = not any((c.extinction_per_mm > EMPTY_PER_MM).any() for c in curves)
+    if nowhere or (transfer.curve.extinction_per_mm > EMPTY_PER_MM).all():
+        where = "nowhere" if nowhere else "everywhere"
+        raise SettingsError(
+            f"transfer function {transfer.name!r} is opaque {where}: its extinction must be 0 at "
+            "some HU, such as air's -1000, and above 0 at others"
+        )
+    return transfer
+
+
+def check_curve(curve: OpticalCurve, source: str) -> None:
+    """Refuse points that do not rise and properties that no matter has.
+
+    Raises:
+        SettingsError: Names the property, the HU and the value.
+    """
+    hu = curve.hu
+    if len(hu) < 2 or not np.isfinite(hu).all() or not (np.diff(hu) > 0).all():
+        raise SettingsError(
+            f"transfer function {source}: it needs two points or more whose hu rise, got "
+            f"{hu[:12].tolist()}"
+        )
+    limits = {"extinction_per_mm": MOST_PER_MM, "albedo": 1.0, "roughness": 1.0, "f0": 1.0}
+    for name, most in limits.items():
+        values = np.asarray(getattr(curve, name)).reshape(len(hu), -1)
+        wrong = ~((values >= 0) & (values <= most))  # also what is no number
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            raise SettingsError(
+                f"transfer function {source}: {name} must lie within 0 to {most:g}, got "
+                f"{values[row, column]:g} at {hu[row]:g} HU"
+            )
+
+
+def properties(
+    curve: OpticalCurve, hu: Float64[np.ndarray, "values"]
+) -> Float64[np.ndarray, "values 6"]:
+    """Extinction (1/mm), albedo (RGB), roughness and f0 at given Hounsfield units.
+
+    Example:
+        >>> ramp = np.array([0.0, 1.0])
+        >>> curve = OpticalCurve(100 * ramp, 2 * ramp, np.ones((2, 3)), ramp, ramp)
+        >>> float(properties(curve, np.array([25.0]))[0, EXTINCTION])
+        0.5
+    """
+    columns = (curve.extinction_per_mm, *curve.albedo.T, curve.roughness, curve.f0)
+    return np.stack([np.interp(hu, curve.hu, column) for column in columns], axis=-1)
+
+
+def lut(curve: OpticalCurve, entries: int = ENTRIES) -> Float32[np.ndarray, "entries 6"]:
+    """Tabulate a curve: what lies between two entries is interpolated linearly.
+
+    Pictures and labels both read the table, so both see the same medium. Nothing is averaged: an
+    entry is the curve's value there, and where the curve is empty on both sides of an interval the
+    table is too.
+
+    Args:
+        curve: Checked by `check_curve`.
+        entries: From `LOWEST_HU` to `HIGHEST_HU`, evenly; beyond them the ends hold.
+
+    Returns:
+        Columns extinction (1/mm), red, green, blue, roughness, f0.
+    """
+    return properties(curve, np.linspace(LOWEST_HU, HIGHEST_HU, entries)).astype(np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class OrganTables:
+    """Tables of all organs that a volume names.
+
+    Attributes:
+        tables: One per distinct curve; the first is that of no organ.
+        table_of_organ: Which one holds for each organ number.
+    """
+
+    tables: Float32[np.ndarray, "tables entries 6"]
+    table_of_organ: UInt8[np.ndarray, "256"]
+
+
+def organ_tables(
+    transfer: TransferFunction, organ_names: Mapping[int, str], entries: int = ENTRIES
+) -> OrganTables:
+    """Tabulate a transfer function for a volume's organs.
+
+    An organ takes the curve whose name equals its own once case, underscores, hyphens and the words
+    left and right are left out ("kidney_left" is "kidney"); else the one of no organ.
+
+    Args:
+        transfer: Checked by `check_transfer`.
+        organ_names: Of the volume, by number.
+        entries: Of each table.
+    """
+    named = {plain_name(name): curve for name, curve in transfer.organs.items()}
+    wanted = {number: plain_name(name) for number, name in organ_names.items()}
+    used = sorted({name for name in wanted.values() if name in named})
+    which = np.zeros(256, np.uint8)
+    for number, name in wanted.items():
+        if name in named:
+            which[number] = 1 + used.index(name)
+    tables = [lut(curve, entries) for curve in (transfer.curve, *(named[name] for name in used))]
+    return OrganTables(np.stack(tables), which)
+
+
+def plain_name(organ: str) -> str:
+    """An organ's name without case, sides and punctuation.
+
+    Example:
+        >>> plain_name("Kidney_left")
+        'kidney'
+    """
+    words = organ.lower().replace("_", " ").replace("-", " ").split()
+    return " ".join(word for word in words if word not in _SIDES)

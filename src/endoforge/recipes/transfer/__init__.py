@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped transfer functions: JSON files, no code."""
