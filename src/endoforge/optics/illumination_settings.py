@@ -59,7 +59,7 @@ class IlluminationSettings(Settings):
     elevation_deg: Spread = Field((-20.0, 70.0), description="towards the head, degrees")
     kelvin: Spread = Field((4500.0, 6500.0), description="colour temperature of a lamp, K")
     white_kelvin: Distribution = Field(
-        5500.0, description="colour temperature that the camera shows as white, K"
+        (5500.0, 5500.0), description="colour temperature that the camera shows as white, K"
     )
 
     @model_validator(mode="after")

@@ -46,7 +46,7 @@ class Draw:
 
 def draw_sequence(settings: AnySimulation, sequence: int) -> Draw:
     """Fix everything that a sequence draws once, each parameter from its own stream."""
-    counters = settings.randomise.counters(settings.first_sequence + sequence)
+    counters = settings.randomise.counters(settings.first_sequence + sequence, settings.domains)
     fixed: dict[str, Any] = {
         domain: drawn(getattr(settings, domain), settings.seed, domain, counters[domain])
         for domain in _groups(settings)

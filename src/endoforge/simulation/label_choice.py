@@ -16,6 +16,9 @@ LabelName = Literal[
     "boxes",
     "keypoints",
     "tracks",
+    "opacity",
+    "depths",
+    "hu",
 ]
 LABEL_NAMES: tuple[LabelName, ...] = get_args(LabelName)
 
@@ -32,13 +35,36 @@ FIELDS_OF: Mapping[LabelName, tuple[str, ...]] = {
     "boxes": (),
     "keypoints": (),
     "tracks": (),
+    "opacity": ("opacity",),
+    "depths": ("expected_depth_mm", "first_depth_mm"),
+    "hu": ("hu",),
 }
+
+#: Labels of voxels and labels of surfaces that the other kind of scene cannot give.
+OF_VOLUMES: frozenset[LabelName] = frozenset({"opacity", "depths", "hu"})
+OF_SURFACES: frozenset[LabelName] = frozenset(
+    {
+        "albedo",
+        "shading",
+        "specular",
+        "texture",
+        "moving",
+        "stereo",
+        "boxes",
+        "keypoints",
+        "tracks",
+    }
+)
 
 #: What a scene must have for a label, in words.
 NEEDS: Mapping[LabelName, str] = {
     "moving": "tissue or tools that move",
     "stereo": "a stereo camera (camera.stereo)",
     "keypoints": "instruments",
+    **dict.fromkeys(("opacity", "depths", "hu"), "a CT (simulator: cinematic)"),
+    **dict.fromkeys(
+        ("albedo", "shading", "specular", "texture", "boxes", "tracks"), "a scene of surfaces"
+    ),
 }
 
 

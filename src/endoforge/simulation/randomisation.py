@@ -7,14 +7,39 @@ therefore its draw; an ablation that changes one factor at a time moves one coun
 
 from typing import Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from endoforge.settings import Settings
 
 Domain = Literal[
-    "anatomy", "motion", "tissue", "camera", "light", "sensor", "trajectory", "instruments"
+    "anatomy",
+    "motion",
+    "tissue",
+    "camera",
+    "light",
+    "sensor",
+    "trajectory",
+    "instruments",
+    "transfer",
+    "illumination",
 ]
 DOMAINS: tuple[Domain, ...] = get_args(Domain)
+
+#: What a scene of surfaces draws.
+SURFACE_DOMAINS: tuple[Domain, ...] = DOMAINS[:8]
+#: What a scene of voxels draws.
+VOLUME_DOMAINS: tuple[Domain, ...] = (
+    "anatomy",
+    "transfer",
+    "camera",
+    "light",
+    "illumination",
+    "sensor",
+    "trajectory",
+)
+
+#: What is seen and from where; the other domains are how it looks: the rendering condition.
+POSE_DOMAINS = frozenset({"anatomy", "motion", "camera", "trajectory", "instruments"})
 
 
 class RandomisationSettings(Settings):
@@ -31,19 +56,46 @@ class RandomisationSettings(Settings):
     anatomies: int | None = Field(
         None, ge=1, description="number of different anatomies, used in turn; none: one a sequence"
     )
+    conditions: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="sequences in a row that share anatomy, lens and path and differ in look: "
+        "the same poses under so many rendering conditions",
+    )
 
-    def counters(self, sequence: int) -> dict[Domain, int]:
+    @model_validator(mode="after")
+    def _one_plan(self) -> "RandomisationSettings":
+        if self.conditions > 1 and self.mode != "together":
+            raise ValueError("conditions need mode together; choose one of the two")
+        return self
+
+    def pose_group(self, sequence: int) -> int:
+        """Number that sequences of the same poses share."""
+        return sequence // self.conditions
+
+    def counters(
+        self, sequence: int, domains: tuple[Domain, ...] = SURFACE_DOMAINS
+    ) -> dict[Domain, int]:
         """The counter of every domain's random streams in one sequence.
+
+        Args:
+            sequence: Its number.
+            domains: Those that the simulator draws.
 
         Example:
             >>> RandomisationSettings(held=("light",)).counters(3)["light"]
             0
+            >>> RandomisationSettings(conditions=4).counters(7)["trajectory"]
+            1
         """
-        moving = [domain for domain in DOMAINS if domain not in self.held]
+        moving = [domain for domain in domains if domain not in self.held]
+        counters = dict.fromkeys(domains, 0)
         if self.mode == "together":
-            counters = {domain: sequence if domain in moving else 0 for domain in DOMAINS}
+            for domain in moving:
+                shared = domain in POSE_DOMAINS
+                counters[domain] = self.pose_group(sequence) if shared else sequence
         else:
-            counters = dict.fromkeys(DOMAINS, 0)
             if sequence and moving:
                 turn, which = divmod(sequence - 1, len(moving))
                 counters[moving[which]] = turn + 1

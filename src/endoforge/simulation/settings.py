@@ -14,8 +14,12 @@ from endoforge.scene.paths.settings import LaparoscopeSettings, PathSettings
 from endoforge.scene.settings import TrajectorySettings
 from endoforge.settings import Settings
 from endoforge.simulation.camera_settings import CameraSettings, FisheyeSettings
-from endoforge.simulation.label_choice import LabelName, choose_labels
-from endoforge.simulation.randomisation import RandomisationSettings
+from endoforge.simulation.label_choice import OF_VOLUMES, LabelName, choose_labels
+from endoforge.simulation.randomisation import (
+    SURFACE_DOMAINS,
+    Domain,
+    RandomisationSettings,
+)
 
 
 def _labels_kind(value: Any) -> str:
@@ -35,18 +39,16 @@ class Simulation(Settings):
         Annotated[Literal["all"], Tag("(all)")] | Annotated[tuple[LabelName, ...], Tag("(names)")],
         Discriminator(_labels_kind),
     ] = Field("all", description="labels beyond depth, normals, classes, instances and flow")
-    tracked_points: int = Field(64, ge=0, le=4096, description="points followed in a sequence")
     scope: str = Field("", description="shipped scope that camera, light and sensor come from")
     randomise: RandomisationSettings = RandomisationSettings()
     camera: CameraSettings = FisheyeSettings()
     light: LightSettings = LightSettings()
     sensor: SensorSettings = SensorSettings()
-    organs: dict[str, dict[str, Any]] = Field(
-        default_factory=dict,
-        description="looks that differ from the shipped ones: settings of a tissue, by material",
-    )
-    instruments: InstrumentSettings = InstrumentSettings()
-    transport: TransportSettings = TransportSettings()
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """The parts that are drawn, each from random streams of its own."""
+        return SURFACE_DOMAINS
 
     @property
     def sequences(self) -> int:
@@ -64,9 +66,28 @@ class Simulation(Settings):
 
     def _missing(self) -> frozenset[LabelName]:
         """Labels that this scene cannot give."""
-        missing: set[LabelName] = set()
-        if self.camera.stereo is None:
-            missing.add("stereo")
+        return frozenset() if self.camera.stereo else frozenset({"stereo"})
+
+    @model_validator(mode="after")
+    def _can_be_labelled(self) -> "Simulation":
+        choose_labels(self.labels, self._missing())
+        return self
+
+
+class SurfaceSimulation(Simulation):
+    """What the simulators of surfaces have in common."""
+
+    tracked_points: int = Field(64, ge=0, le=4096, description="points followed in a sequence")
+    organs: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="looks that differ from the shipped ones: settings of a tissue, by material",
+    )
+    instruments: InstrumentSettings = InstrumentSettings()
+    transport: TransportSettings = TransportSettings()
+
+    def _missing(self) -> frozenset[LabelName]:
+        """Labels that this scene cannot give."""
+        missing = {*super()._missing(), *OF_VOLUMES}
         if not self.instruments.tools and self.instruments.channel is None:
             missing.add("keypoints")
             if not self._tissue_moves():
@@ -79,13 +100,8 @@ class Simulation(Settings):
         anatomy = getattr(anatomy, "drawn", anatomy)
         return any(getattr(anatomy, name, None) is not None for name in ("motility", "motion"))
 
-    @model_validator(mode="after")
-    def _can_be_labelled(self) -> "Simulation":
-        choose_labels(self.labels, self._missing())
-        return self
 
-
-class ColonSimulation(Simulation):
+class ColonSimulation(SurfaceSimulation):
     """A camera travelling through colons, one anatomy and one look per sequence."""
 
     simulator: Literal["colon"] = "colon"
@@ -94,7 +110,7 @@ class ColonSimulation(Simulation):
     trajectory: PathSettings = TrajectorySettings()
 
 
-class LaparoscopySimulation(Simulation):
+class LaparoscopySimulation(SurfaceSimulation):
     """A laparoscope among the organs of an insufflated abdomen."""
 
     simulator: Literal["laparoscopy"] = "laparoscopy"
