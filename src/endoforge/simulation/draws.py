@@ -33,6 +33,17 @@ class Draw:
         name = f"{domain}.{purpose}" if purpose else domain
         return stream(self.settings.seed, name, self.counters[domain])
 
+    @property
+    def pose_group(self) -> int:
+        """Number that sequences of the same poses share; see `RandomisationSettings.conditions`."""
+        settings = self.settings
+        return settings.randomise.pose_group(settings.first_sequence + self.sequence)
+
+    @property
+    def condition(self) -> int:
+        """Which of the looks of its poses this sequence shows, from 0."""
+        return (self.settings.first_sequence + self.sequence) % self.settings.randomise.conditions
+
     def record(self) -> dict[str, Any]:
         """Plain values for JSON; as settings they draw the same sequence again."""
         groups = _groups(self.settings)

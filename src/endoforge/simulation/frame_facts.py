@@ -39,6 +39,8 @@ class Chronicle:
             "sensor": asdict(shot.sensor),
             "materials": list(shot.scene.materials),
             "continuous": shot.path.continuous,
+            "pose_group": shot.draw.pose_group,
+            "condition": shot.draw.condition,
             "previous_camera_from_world": shot.path.moments[frame.index, 0].tolist(),
         }
         if shot.tools:

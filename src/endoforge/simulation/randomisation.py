@@ -95,10 +95,9 @@ class RandomisationSettings(Settings):
             for domain in moving:
                 shared = domain in POSE_DOMAINS
                 counters[domain] = self.pose_group(sequence) if shared else sequence
-        else:
-            if sequence and moving:
-                turn, which = divmod(sequence - 1, len(moving))
-                counters[moving[which]] = turn + 1
+        elif sequence and moving:
+            turn, which = divmod(sequence - 1, len(moving))
+            counters[moving[which]] = turn + 1
         if self.anatomies is not None:
             counters["anatomy"] %= self.anatomies
         return counters
