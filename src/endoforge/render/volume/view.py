@@ -36,10 +36,24 @@ class VolumeView:
 
 
 @dataclass(frozen=True, eq=False)
+class VolumeFlow:
+    """Where the visible points are seen from another pose.
+
+    Attributes:
+        flow_px: (du, dv), px; NaN where there is no point or the lens there cannot see it.
+        occluded: True where too little of the point's light would arrive, or out of the picture.
+    """
+
+    flow_px: Float32[np.ndarray, "height width 2"]
+    occluded: Bool[np.ndarray, "height width"]
+
+
+@dataclass(frozen=True, eq=False)
 class VolumeLabels:
     """What is known of each pixel without noise, from rays through pixel centres.
 
-    T(t) is the transmittance from the eye to the distance t along the ray.
+    T(t) is the transmittance from the eye to the distance t along the ray. The visible point of a
+    pixel is the one that `rule` names.
 
     Attributes:
         distance_mm: Where T falls to 1/2, along the ray, mm; NaN where it never does.
@@ -47,11 +61,14 @@ class VolumeLabels:
             nothing stops it.
         first_mm: Where 1 - T first exceeds the threshold of first hits; NaN where it never does.
         opacity: 1 - T through the whole volume, 0 to 1.
-        normal_camera: Unit, against the gradient of extinction at `distance_mm`, towards the
-            camera; NaN where that is NaN.
-        hu: Hounsfield units there; -1024 where there is no depth.
+        normal_camera: Unit, along the gradient of HU at the visible point, towards the camera; NaN
+            where there is none.
+        hu: Hounsfield units there; -1024 where there is no visible point.
         organ: The segmented organ there, 0 for none.
-        found: True where `distance_mm` is a number.
+        found: True where there is a visible point.
+        rule: `distance_mm`, `expected_mm` or `first_mm` is the distance of the visible point.
+        next: Where the visible points go in the next frame; None where it was not asked for.
+        previous: The same for the previous frame.
     """
 
     distance_mm: Float32[np.ndarray, "height width"]
@@ -62,6 +79,9 @@ class VolumeLabels:
     hu: Int16[np.ndarray, "height width"]
     organ: UInt8[np.ndarray, "height width"]
     found: Bool[np.ndarray, "height width"]
+    rule: DepthRule = "half"
+    next: VolumeFlow | None = None
+    previous: VolumeFlow | None = None
 
 
 @dataclass(frozen=True, eq=False)

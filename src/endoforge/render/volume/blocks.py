@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks of voxels: which are empty, and how far a ray may leap from there.
+
+Computed on the host, once for a volume and once more for each transfer function.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float32, Int16, UInt8, UInt32
+from scipy.ndimage import distance_transform_cdt
+
+from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU
+from endoforge.scene.volume.records import CtVolume
+
+#: Cells (the cubes between eight voxel centres) along each side of a block.
+BLOCK = 8
+
+#: Tables beyond this share the last bit of a block's set: it is then taken for occupied too often.
+_MOST_TABLES = 32
+
+
+@dataclass(frozen=True, eq=False)
+class BlockRanges:
+    """The Hounsfield units within each block, its border voxels included."""
+
+    lowest: Int16[np.ndarray, "a b c"]
+    highest: Int16[np.ndarray, "a b c"]
+
+
+def block_ranges(hu: Int16[np.ndarray, "i j k"]) -> BlockRanges:
+    """Find the lowest and the highest voxel of each block."""
+    return BlockRanges(_reduced(hu, np.minimum), _reduced(hu, np.maximum))
+
+
+def organ_sets(volume: CtVolume, table_of_organ: UInt8[np.ndarray, "256"]) -> np.ndarray:
+    """Which tables hold somewhere in each block, one bit each (uint32)."""
+    bits: UInt32[np.ndarray, "256"] = np.uint32(1) << np.minimum(
+        table_of_organ, _MOST_TABLES - 1
+    ).astype(np.uint32)
+    if volume.organs is None:
+        counts = [len(_starts(n)) for n in volume.hu.shape]
+        return np.full(counts, bits[0], np.uint32)
+    return _reduced(volume.organs, np.bitwise_or, bits)
+
+
+def empty_blocks(
+    ranges: BlockRanges,
+    sets: UInt32[np.ndarray, "a b c"],
+    tables: Float32[np.ndarray, "tables entries 6"],
+) -> Bool[np.ndarray, "a b c"]:
+    """True where nothing within a block stops light, whichever of its organs it belongs to."""
+    entries = tables.shape[1]
+    scale = (entries - 1) / (HIGHEST_HU - LOWEST_HU)
+    first = np.clip(np.floor((ranges.lowest - LOWEST_HU) * scale), 0, entries - 1).astype(np.int64)
+    last = np.clip(np.ceil((ranges.highest - LOWEST_HU) * scale), 0, entries - 1).astype(np.int64)
+    empty = np.ones(ranges.lowest.shape, bool)
+    for number, table in enumerate(tables):
+        dense = np.concatenate([[0], np.cumsum(table[:, EXTINCTION] > 0)])
+        here = (sets >> np.uint32(min(number, _MOST_TABLES - 1))) & np.uint32(1) > 0
+        empty &= ~here | (dense[last + 1] == dense[first])
+    return empty
+
+
+def leaps(empty: Bool[np.ndarray, "a b c"]) -> UInt8[np.ndarray, "a b c"]:
+    """How many blocks away the nearest occupied one is, counted over corners too; 0: this one."""
+    if empty.all():
+        return np.full(empty.shape, 255, np.uint8)
+    away = distance_transform_cdt(empty, metric="chessboard")
+    nearest: UInt8[np.ndarray, "a b c"] = np.minimum(away, 255).astype(np.uint8)
+    return nearest
+
+
+# ---- inside -------------------------------------------------------------------------------------
+
+
+def _starts(voxels: int) -> np.ndarray:
+    """First voxel of each block along an axis; there is one cell fewer than voxels."""
+    return np.arange(0, max(voxels - 1, 1), BLOCK)
+
+
+def _reduced(values: np.ndarray, join: np.ufunc, lookup: np.ndarray | None = None) -> np.ndarray:
+    """Join the values of each block and of the next block's first layer, along all three axes."""
+    rows = []
+    for start in _starts(values.shape[0]):
+        slab = values[start : start + BLOCK + 1]
+        slab = slab if lookup is None else lookup[slab]
+        rows.append(_along(_along(join.reduce(slab, axis=0), join, 0), join, 1))
+    return np.stack(rows)
+
+
+def _along(plane: np.ndarray, join: np.ufunc, axis: int) -> np.ndarray:
+    starts = _starts(plane.shape[axis])
+    blocks = join.reduceat(plane, starts, axis=axis)
+    border = np.take(plane, np.minimum(starts + BLOCK, plane.shape[axis] - 1), axis=axis)
+    return np.asarray(join(blocks, border))
