@@ -51,7 +51,7 @@ def lumen_centreline(
     """
     coarse, scale = _coarse(lumen)
     step = lumen.step_mm * scale
-    way = _widest_way(ndimage.distance_transform_edt(coarse) * step, step)
+    way = widest_way(ndimage.distance_transform_edt(coarse) * step, step)
     depth = ndimage.distance_transform_edt(lumen.inside) * lumen.step_mm
     line = _centred(way * float(scale) + 0.5 * (scale - 1), depth, lumen.step_mm)
     points = lumen.to_world(line)
@@ -59,7 +59,7 @@ def lumen_centreline(
         points = points[::-1]
     points = resample(points, _SPACING_MM)
     radius = wall_distance(vertices_mm, faces, points)
-    return _without_blind_ends(points, radius)
+    return without_blind_ends(points, radius)
 
 
 def _coarse(lumen: Lumen) -> tuple[np.ndarray, int]:
@@ -76,16 +76,16 @@ def _coarse(lumen: Lumen) -> tuple[np.ndarray, int]:
     return pieces == np.argmax(np.bincount(pieces.ravel())[1:]) + 1, scale
 
 
-def _widest_way(
+def widest_way(
     depth: Float64[np.ndarray, "i j k"], step_mm: float
 ) -> Int64[np.ndarray, "points 3"]:
     """Grid cells of the widest way between the two ends that are farthest apart along it."""
     cells = np.argwhere(depth > 0)
-    graph = _graph(depth, step_mm)
+    graph = way_costs(depth, step_mm)
     first = int(np.argmax(depth[tuple(cells.T)]))
     for _ in range(3):  # from the far end of the way from anywhere, to the far end from there
         _, before = dijkstra(graph, directed=False, indices=first, return_predecessors=True)
-        last, first = first, int(np.argmax(_way_lengths(before, cells)))
+        last, first = first, int(np.argmax(way_lengths(before, cells)))
     way = [first]
     while before[way[-1]] >= 0:
         way.append(int(before[way[-1]]))
@@ -96,7 +96,7 @@ def _widest_way(
     return np.asarray(cells[way], dtype=np.int64)
 
 
-def _graph(depth: Float64[np.ndarray, "i j k"], step_mm: float) -> csr_array:
+def way_costs(depth: Float64[np.ndarray, "i j k"], step_mm: float) -> csr_array:
     """Neighbouring cells of the lumen, and what it costs to go from one to the other."""
     index = np.full(depth.shape, -1, dtype=np.int32)
     index[depth > 0] = np.arange(int((depth > 0).sum()))
@@ -118,7 +118,7 @@ def _graph(depth: Float64[np.ndarray, "i j k"], step_mm: float) -> csr_array:
     return csr_array(coo_array(entries, shape=(count, count)))
 
 
-def _way_lengths(
+def way_lengths(
     before: Int[np.ndarray, "cells"], cells: Int[np.ndarray, "cells 3"]
 ) -> Float64[np.ndarray, "cells"]:
     """Length of the way that leads to each cell, in cells; by doubling steps along the tree."""
@@ -177,7 +177,7 @@ def _nearest(
     return np.asarray(others[found], dtype=np.float64)
 
 
-def _without_blind_ends(
+def without_blind_ends(
     points: Float64[np.ndarray, "points 3"], radius: Float64[np.ndarray, "points"]
 ) -> Centreline:
     """Cut the ends off where the line runs on into a pouch, a side branch or the end wall."""
