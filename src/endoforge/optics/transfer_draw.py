@@ -81,7 +81,8 @@ def blend(first: TransferFunction, second: TransferFunction, share: float) -> Tr
     """Mix two transfer functions: at each of their points the extinctions are mixed linearly.
 
     Colour, roughness and reflectance follow the share that each has in the extinction there, so
-    that what one function leaves empty takes nothing of its colour. An organ that only one of them names is mixed with the other's curve of no organ.
+    that what one function leaves empty takes nothing of its colour. An organ that only one of them
+    names is mixed with the other's curve of no organ.
 
     Args:
         first: What share 0 gives.
