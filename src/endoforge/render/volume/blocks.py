@@ -5,6 +5,7 @@ Computed on the host, once for a volume and once more for each transfer function
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int16, UInt8, UInt32
@@ -26,6 +27,19 @@ class BlockRanges:
 
     lowest: Int16[np.ndarray, "a b c"]
     highest: Int16[np.ndarray, "a b c"]
+
+
+@dataclass(frozen=True, eq=False)
+class VolumeOnDevice:
+    """A volume that was put on the device once, for all that read it.
+
+    Attributes:
+        ranges: Of its blocks, on the host.
+        voxels: What `medium.upload_voxels` gave.
+    """
+
+    ranges: BlockRanges
+    voxels: Any
 
 
 def block_ranges(hu: Int16[np.ndarray, "i j k"]) -> BlockRanges:

@@ -19,7 +19,7 @@ from endoforge.render import parameters
 from endoforge.render.assemble import as_picture
 from endoforge.render.engine import Device, start
 from endoforge.render.parameters import Layout
-from endoforge.render.volume.blocks import block_ranges
+from endoforge.render.volume.blocks import VolumeOnDevice
 from endoforge.render.volume.view import DepthRule, VolumeFlow, VolumeLabels
 from endoforge.scene.volume.records import CtVolume
 
@@ -68,6 +68,7 @@ class LabelPass:
         camera: Camera,
         transfer: TransferFunction,
         device: Device = "auto",
+        shared: VolumeOnDevice | None = None,
     ) -> None:
         """Put the volume on the device.
 
@@ -76,6 +77,7 @@ class LabelPass:
             camera: The lens; its rays are taken as they are, whatever the model.
             transfer: What stops light, and how strongly.
             device: ``"cpu"``, ``"cuda"`` or ``"auto"``.
+            shared: The same volume where it is on the device already; None to put it there.
 
         Raises:
             SceneError: The volume has fewer than two voxels along an axis.
@@ -85,12 +87,11 @@ class LabelPass:
         check_volume(volume)
         start(device)
         from endoforge.render.buffers import upload_lens
-        from endoforge.render.volume.medium import upload_voxels
+        from endoforge.render.volume.medium import upload_volume
 
         self.camera = camera
         self._volume = volume
-        self._ranges = block_ranges(volume.hu)
-        self._voxels = upload_voxels(volume)
+        self._on_device = shared or upload_volume(volume)
         self._lens = upload_lens(camera)
         self._tables = self._upload(transfer)
 
@@ -125,7 +126,7 @@ class LabelPass:
             placed=False,
         )
         rows = label_kernel.run(
-            self._voxels, self._tables, self._lens, parameters.pack(values), layout
+            self._on_device.voxels, self._tables, self._lens, parameters.pack(values), layout
         )
         pictures = {name: as_picture(row, self.camera) for name, row in rows.items()}
         return labels_from(pictures, request.rule)
@@ -134,7 +135,7 @@ class LabelPass:
         from endoforge.render.volume.medium import upload_tables
 
         tables = organ_tables(check_transfer(transfer), self._volume.organ_names)
-        return upload_tables(self._volume, self._ranges, tables)
+        return upload_tables(self._volume, self._on_device.ranges, tables)
 
     def _values(self, pose: Pose, request: LabelRequest) -> dict[str, parameters.Numbers]:
         voxel_from_world = np.linalg.inv(self._volume.world_from_voxel)

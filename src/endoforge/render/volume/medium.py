@@ -17,6 +17,8 @@ from endoforge.render.arrays import aligned
 from endoforge.render.volume.blocks import (
     BLOCK,
     BlockRanges,
+    VolumeOnDevice,
+    block_ranges,
     empty_blocks,
     leaps,
     organ_sets,
@@ -79,6 +81,11 @@ class Cell:
 
     corner: Any
     values: tuple[Any, ...]
+
+
+def upload_volume(volume: CtVolume) -> VolumeOnDevice:
+    """Put a volume on the device and find the HU of its blocks."""
+    return VolumeOnDevice(block_ranges(volume.hu), upload_voxels(volume))
 
 
 def upload_voxels(volume: CtVolume) -> Voxels:
