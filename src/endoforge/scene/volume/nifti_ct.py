@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from isal import igzip, isal_zlib
+from isal import igzip
+from isal.igzip_lib import IsalError
 from jaxtyping import Num
 
 from endoforge.errors import DataError
@@ -18,6 +19,7 @@ from endoforge.scene.volume.limits import block_factors
 from endoforge.scene.volume.nifti_header import affine_of, open_nifti
 from endoforge.scene.volume.unshear import unsheared
 
+_DAMAGED: tuple[Any, ...] = (OSError, EOFError, IsalError)
 _SLAB_VOXELS = 8_000_000
 _LARGEST_VOXELS = 40_000_000_000
 
@@ -73,7 +75,7 @@ def _slabs(
                 if len(content) < count * rows * columns * dtype.itemsize:
                     raise EOFError(f"in slice {first + 1}")
                 yield np.frombuffer(content, dtype).reshape(count, rows, columns)
-        except (OSError, EOFError, isal_zlib.error) as error:
+        except _DAMAGED as error:
             reason = " ".join(str(error).split())[:200]
             raise DataError(f"{path} ends before its {shape} voxels do ({reason})") from None
 

@@ -4,21 +4,18 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64
 from scipy import ndimage
 
 from endoforge.errors import DataError, SceneError
-from endoforge.frames.foreign import NIFTI, NIFTI_GZ, kind_of_file, parse_in_child
 from endoforge.frames.storage import sha256_of
-from endoforge.scene.anatomy.abdomen.dicom import parse_slices
 from endoforge.scene.anatomy.abdomen.given import KINDS, need_liver, shift_to_frame
-from endoforge.scene.anatomy.abdomen.labels import TOTAL_SEGMENTATOR, organs_of
+from endoforge.scene.anatomy.abdomen.labels import organs_of
 from endoforge.scene.anatomy.abdomen.organs import Organ, organ_from
 from endoforge.scene.anatomy.abdomen.volumes import FAR_MM, Volume, carved, grid_over
-from endoforge.scene.anatomy.nifti import parse_labels
+from endoforge.scene.volume.masks import labels_in, mask_files, names_of
 
 _MARGIN_MM = 20.0
 _LEAST_ML = 0.2
@@ -157,36 +154,21 @@ def _masks(path: Path, names: Mapping[int, str] | None) -> Iterator[Mask]:
     if path.is_file():
         yield from _of_volume(path, names)
         return
-    entries = sorted(e for e in path.iterdir() if not e.name.startswith("."))
-    volumes = {_stem(e): e for e in entries if e.name.lower().endswith((".nii", ".nii.gz"))}
-    folders = {e.name: e for e in entries if e.is_dir()} if not volumes else {}
-    if not volumes and not folders:
-        raise DataError(
-            f"{path} has no .nii or .nii.gz files and no folders of DICOM masks; expected one per "
-            "organ"
-        )
-    used = organs_of([*volumes, *folders], str(path))
-    for name, file in {**volumes, **folders}.items():
+    files = mask_files(path)
+    used = organs_of(files, str(path))
+    for name, file in files.items():
         organ = used[name]
         if organ is not None:
-            content = _content(file)
+            content = labels_in(file)
             mask = _cut_out(organ, content["labels"] > 0, content["affine"], file)
             if mask is not None:
                 yield mask
 
 
-def _content(file: Path) -> Mapping[str, Any]:
-    if file.is_dir():
-        return parse_in_child(parse_slices, file)
-    kind_of_file(file, (NIFTI_GZ, NIFTI))
-    return parse_in_child(parse_labels, file)
-
-
 def _of_volume(path: Path, names: Mapping[int, str] | None) -> Iterator[Mask]:
-    kind_of_file(path, (NIFTI_GZ, NIFTI))
-    content = parse_in_child(parse_labels, path)
+    content = labels_in(path)
     present = [int(n) for n in np.flatnonzero(np.bincount(content["labels"].ravel())) if n]
-    called = _names(path, present, names, content["names"])
+    called = names_of(path, present, names, content["names"])
     used = organs_of(called.values(), str(path))
     for number, name in called.items():
         organ = used[name]
@@ -194,26 +176,6 @@ def _of_volume(path: Path, names: Mapping[int, str] | None) -> Iterator[Mask]:
             mask = _cut_out(organ, content["labels"] == number, content["affine"], path)
             if mask is not None:
                 yield mask
-
-
-def _names(
-    path: Path, present: list[int], told: Mapping[int, str] | None, own: Mapping[str, str]
-) -> dict[int, str]:
-    """Name of each number in a volume."""
-    if told is None:
-        told = {int(k): v for k, v in own.items()}
-    if not told:
-        told = dict(enumerate(TOTAL_SEGMENTATOR, start=1))
-    nameless = [n for n in present if n not in told]
-    if nameless:
-        raise SceneError(
-            f"{path} has organ numbers without a name: {nameless[:8]}; name them in anatomy.names"
-        )
-    return {n: told[n] for n in present}
-
-
-def _stem(path: Path) -> str:
-    return path.name[: path.name.lower().index(".nii")]
 
 
 def _cut_out(
