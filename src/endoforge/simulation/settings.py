@@ -5,18 +5,26 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
+from endoforge.distributions import Distribution, check_ends
+from endoforge.optics.illumination_settings import IlluminationSettings
 from endoforge.optics.settings import LightSettings, SensorSettings, TissueSettings
+from endoforge.optics.transfer_settings import TransferSettings
 from endoforge.render.settings import TransportSettings
+from endoforge.render.volume.settings import DepthRule, QualitySettings
 from endoforge.scene.anatomy.abdomen.settings import AbdomenSettings, AnyAbdomen
 from endoforge.scene.anatomy.settings import AnatomySettings, ProceduralAnatomy
 from endoforge.scene.instruments.settings import InstrumentSettings
 from endoforge.scene.paths.settings import LaparoscopeSettings, PathSettings
 from endoforge.scene.settings import TrajectorySettings
+from endoforge.scene.volume.lumen_settings import LumenSettings
+from endoforge.scene.volume.phantom_settings import PhantomSettings
+from endoforge.scene.volume.settings import AnyCt
 from endoforge.settings import Settings
 from endoforge.simulation.camera_settings import CameraSettings, FisheyeSettings
-from endoforge.simulation.label_choice import OF_VOLUMES, LabelName, choose_labels
+from endoforge.simulation.label_choice import OF_SURFACES, OF_VOLUMES, LabelName, choose_labels
 from endoforge.simulation.randomisation import (
     SURFACE_DOMAINS,
+    VOLUME_DOMAINS,
     Domain,
     RandomisationSettings,
 )
@@ -118,10 +126,52 @@ class LaparoscopySimulation(SurfaceSimulation):
     trajectory: PathSettings = LaparoscopeSettings()
 
 
-AnySimulation = ColonSimulation | LaparoscopySimulation
+class PupilSettings(Settings):
+    """The opening of a real lens, which blurs what is out of focus in the picture alone."""
+
+    aperture_mm: Distribution = Field(
+        (0.0, 0.0), description="diameter of the entrance pupil, mm; 0 is sharp everywhere"
+    )
+    focus_mm: Distribution = Field((20.0, 20.0), description="depth in focus, mm; own choice")
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "PupilSettings":
+        check_ends(self, {"aperture_mm": (0.0, 50.0), "focus_mm": (1.0, 5000.0)})
+        return self
+
+
+class CinematicSimulation(Simulation):
+    """Path-traced views of a CT, from inside or from outside."""
+
+    simulator: Literal["cinematic"] = "cinematic"
+    anatomy: AnyCt = PhantomSettings()
+    lumen: LumenSettings = LumenSettings()
+    trajectory: PathSettings = TrajectorySettings()
+    transfer: TransferSettings = TransferSettings(preset="colon-lumen")
+    illumination: IlluminationSettings = IlluminationSettings()
+    pupil: PupilSettings = PupilSettings()
+    quality: QualitySettings = QualitySettings()
+    depth: DepthRule = Field(
+        "half",
+        description="what the depth means: where half of the light is stopped, the mean place of "
+        "stopping, or where the first light is; docs/concepts/volume-labels.md",
+    )
+
+    @property
+    def domains(self) -> tuple[Domain, ...]:
+        """The parts that are drawn, each from random streams of its own."""
+        return VOLUME_DOMAINS
+
+    def _missing(self) -> frozenset[LabelName]:
+        """Labels that a volume cannot give."""
+        return OF_SURFACES
+
+
+AnySimulation = ColonSimulation | LaparoscopySimulation | CinematicSimulation
 
 #: The simulators by the name that a recipe gives.
 SIMULATORS: dict[str, type[AnySimulation]] = {
     "colon": ColonSimulation,
     "laparoscopy": LaparoscopySimulation,
+    "cinematic": CinematicSimulation,
 }

@@ -20,7 +20,8 @@ from endoforge.render.assemble import as_picture
 from endoforge.render.engine import Device, start
 from endoforge.render.parameters import Layout
 from endoforge.render.volume.blocks import VolumeOnDevice
-from endoforge.render.volume.view import DepthRule, VolumeFlow, VolumeLabels
+from endoforge.render.volume.settings import DepthRule
+from endoforge.render.volume.view import VolumeFlow, VolumeLabels
 from endoforge.scene.volume.records import CtVolume
 
 if TYPE_CHECKING:

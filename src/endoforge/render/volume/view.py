@@ -2,16 +2,13 @@
 """What is asked of the volume renderer for one frame, and what it answers."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int16, UInt8
 
 from endoforge.optics.illumination import WorldLight
 from endoforge.optics.light import LightSource
-
-#: What a volume's depth can mean; docs/concepts/volume-labels.md has the formulas.
-DepthRule = Literal["half", "expected", "first"]
+from endoforge.render.volume.settings import DepthRule
 
 
 @dataclass(frozen=True, eq=False)
