@@ -15,7 +15,6 @@ import numpy as np
 
 from endoforge.geometry.cameras import FisheyeCamera
 from endoforge.optics.haze import Veils
-from endoforge.optics.lens_faults import Stop
 from endoforge.optics.sensor import SensorResponse, develop, develop_clean
 
 FRAMES = 60
@@ -27,7 +26,7 @@ STAGES = {
     "point spread": {"blur_px": 0.6},
     "corner blur": {"corner_blur_px": 1.0},
     "vignette": {"vignetting": 1.5},
-    "edge": {"stop": Stop(edge_px=2.0, corner_cut=0.3)},
+    "edge": {"edge_px": 2.0},
     "noise": {"shot_noise": 0.02, "read_noise": 0.004},
     "saturation": {"saturation": 1.1},
     "sharpening": {"sharpening": 0.6},

@@ -3,6 +3,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from endoforge.errors import DataError, StorageError
 from endoforge.frames import storage
-from endoforge.frames.storage import folder_atomically
+from endoforge.frames.storage import folder_atomically, sha256_of, sha256_of_all
 from frames.faults import dies_at, fill, small_disk
 
 
@@ -289,3 +290,20 @@ def test_a_full_disk_leaves_no_half_folder(tmp_path):
         with pytest.raises(StorageError, match="No space left"):
             fill_folder(disk / "out")
         assert list(disk.iterdir()) == []
+
+
+def test_a_folder_s_hash_is_that_of_its_names_and_contents(tmp_path):
+    def hash_of(**contents):
+        folder = tmp_path / "folder"
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, text in contents.items():
+            file = folder / name.replace("_", "/")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+        return sha256_of_all(folder)
+
+    first = hash_of(a="1", b_c="2")
+    assert hash_of(b_c="2", a="1", **{".hidden": "3", ".index_d": "4"}) == first
+    others = [{"a": "1"}, {"a": "2", "b_c": "1"}, {"a": "1", "c": "2"}, {"a": "1", "b_c": "2!"}]
+    assert len({first, *(hash_of(**contents) for contents in others)}) == 5
+    assert sha256_of_all(tmp_path / "folder" / "a") == sha256_of(tmp_path / "folder" / "a")

@@ -58,6 +58,7 @@ LENSES: dict[str, Camera] = {
     "omnidirectional, bent inwards": omnidirectional(0.0, 0.2, 0.0, 0.0, focal=30.0),
     "omnidirectional, barely turning": omnidirectional(0.0, 0.55, -0.6, 0.3, focal=40.0),
     "pinhole, round": dataclasses.replace(pinhole(), content=(80.0, 60.0, 58.5)),
+    "pinhole, octagon": dataclasses.replace(pinhole(), corner_cut_px=31.0),
     "fisheye, round": dataclasses.replace(fisheye(), content=(83.0, 55.0, 70.0)),
     "omnidirectional, round": dataclasses.replace(
         omnidirectional(0.0, -0.25, 0.0, 0.0), content=(80.0, 60.0, 75.0)

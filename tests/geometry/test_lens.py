@@ -46,6 +46,28 @@ def test_a_round_camera_survives_json_and_an_old_file_has_no_circle(
     assert camera_from_dict({**camera.to_dict(), "content": None}) == camera
 
 
+@given(camera=st.sampled_from(WHOLE), cut=st.floats(0.0, 110.0))
+@settings(max_examples=30, deadline=None)
+def test_a_cut_corner_is_a_triangle_that_no_ray_leaves(camera: Camera, cut: float) -> None:
+    octagon = dataclasses.replace(camera, corner_cut_px=cut)
+    centres = pixel_centres(160, 120)
+    corners = np.array([[0, 0], [160, 0], [0, 120], [160, 120]])
+    apart = np.abs(centres[..., None, :] - corners).sum(-1).min(-1)
+    assert (octagon.valid() == (camera.valid() & (apart >= cut)))[np.abs(apart - cut) > 1e-9].all()
+    np.testing.assert_array_equal(octagon.in_field(centres), octagon.valid())
+    tensor = octagon.unproject(torch.tensor(centres))
+    np.testing.assert_array_equal(tensor[..., 0].isfinite().numpy(), octagon.valid())
+    assert camera_from_dict(json.loads(json.dumps(octagon.to_dict()))) == octagon
+    small = octagon.resized(80, 40)
+    assert octagon.in_field(pixel_centres(80, 40)[small.valid()] * (2, 3)).all()
+
+
+@pytest.mark.parametrize("cut", [-1.0, 140.0, math.nan, "much"])
+def test_a_cut_that_leaves_no_picture_is_refused(cut: object, plain_shapes: None) -> None:
+    with pytest.raises(CameraError, match="corner_cut_px"):
+        camera_from_dict({**pinhole().to_dict(), "corner_cut_px": cut})
+
+
 @pytest.mark.parametrize("name", ["pinhole, round", "fisheye, round", "omnidirectional, round"])
 def test_projection_does_not_ask_for_the_circle(name: str) -> None:
     camera = LENSES[name]

@@ -9,7 +9,6 @@ import pytest
 from endoforge.errors import SettingsError
 from endoforge.geometry.cameras import FisheyeCamera
 from endoforge.optics.haze import Veils
-from endoforge.optics.lens_faults import Stop
 from endoforge.optics.response import respond
 from endoforge.optics.sensor import SensorResponse, develop, develop_clean, sample_sensor
 from endoforge.optics.settings import SensorSettings
@@ -22,7 +21,7 @@ FAULTY = SensorResponse(
     vignetting=1.5,
     fringe_px=1.0,
     corner_blur_px=1.0,
-    stop=Stop(corner_cut=0.3, edge_px=3.0),
+    edge_px=3.0,
     veils=Veils(glare=0.05, dirt=0.5, fog=0.2, smoke=0.3, seed=3),
     shot_noise=0.02,
     read_noise=0.005,
@@ -85,7 +84,7 @@ def test_the_clean_picture_has_the_exposure_and_curve_of_the_faulty_one_and_no_f
         {"vignetting": 2.0},
         {"fringe_px": 1.0},
         {"corner_blur_px": 1.5},
-        {"stop": Stop(edge_px=4.0, corner_cut=0.5)},
+        {"edge_px": 4.0},
         {"veils": Veils(dirt=0.8)},
         {"veils": Veils(smoke=0.5)},
         {"shot_noise": 0.05},
@@ -99,8 +98,9 @@ def test_the_clean_picture_has_the_exposure_and_curve_of_the_faulty_one_and_no_f
 )
 def test_each_stage_alone_changes_the_picture(changed):
     plain = SensorResponse()
-    faulty = develop(scene(), replace(plain, **changed), np.random.default_rng(0), CAMERA)
-    assert (faulty != develop(scene(), plain)).any()
+    cut = replace(CAMERA, corner_cut_px=16.0)
+    faulty = develop(scene(), replace(plain, **changed), np.random.default_rng(0), cut)
+    assert (faulty != develop(scene(), plain, None, cut)).any()
 
 
 def test_noise_without_random_numbers_is_refused():
@@ -130,5 +130,5 @@ def test_drawn_sensors_stay_within_the_settings():
     sensor = sample_sensor(settings, stream(0, "sensor", 5))
     for name in type(settings).model_fields:
         low, high = getattr(settings, name)
-        holder = next(h for h in (sensor, sensor.stop, sensor.veils) if hasattr(h, name))
+        holder = next(h for h in (sensor, sensor.veils) if hasattr(h, name))
         assert low <= getattr(holder, name) <= high

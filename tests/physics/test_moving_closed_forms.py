@@ -105,6 +105,9 @@ def test_nothing_hides_inside_a_ball(camera, ball):
     if camera.content is not None:
         apart = np.hypot(u - camera.content[0], v - camera.content[1])
         border |= np.abs(apart - camera.content[2]) < 0.01
+    if camera.corner_cut_px:
+        to_borders = np.minimum(u, 80 - u) + np.minimum(v, 60 - v)
+        border |= np.abs(to_borders - camera.corner_cut_px) < 0.01
     same = (frame.occluded == ~inside) | border | ~frame.valid
     assert same.mean() > 0.999
 

@@ -53,6 +53,7 @@ def lenses(width: int, height: int) -> dict[str, Camera]:
         "round": replace(
             fisheye(width, height, 140.0), content=(0.52 * width, 0.5 * height, 0.45 * width)
         ),
+        "octagon": replace(fisheye(width, height, 140.0), corner_cut_px=0.3 * width),
         "pinhole": pinhole(width, height, 80.0),
         "brown-conrady": pinhole(width, height, 90.0, (-0.2, 0.05, 0.001, -0.002, 0.0)),
     }

@@ -15,10 +15,18 @@ def test_a_round_picture_ends_at_its_radius():
     assert not camera.in_field(np.array([camera.cx + radius + 0.5, camera.cy]))
 
 
+def test_cut_corners_have_the_stated_size():
+    camera = build_camera(PinholeSettings(width=80, height=64, corner_cut=(0.5, 0.5)))
+    blank = ~camera.valid()
+    assert np.count_nonzero(blank[0]) == np.count_nonzero(blank[:, 0]) == 2 * 15
+    np.testing.assert_array_equal(blank, blank[::-1, ::-1])
+
+
 def test_a_lens_that_is_drawn_is_not_the_same_in_all_sequences():
     assert is_fixed(PinholeSettings())
     assert not is_fixed(PinholeSettings(horizontal_deg=(60.0, 70.0)))
     assert not is_fixed(FisheyeSettings(content_radius=(0.9, 1.1)))
+    assert not is_fixed(FisheyeSettings(corner_cut=(0.2, 0.4)))
 
 
 def test_the_right_eye_sits_to_the_right_and_looks_inwards():

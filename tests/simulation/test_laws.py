@@ -29,6 +29,7 @@ LENSES = st.one_of(
     st.builds("camera.diagonal_deg={}".format, st.floats(70.0, 190.0)),
     st.builds("camera={{model: pinhole, horizontal_deg: {}}}".format, st.floats(40.0, 120.0)),
     st.builds("camera.content_radius={}".format, st.floats(0.5, 1.4)),
+    st.builds("camera.corner_cut={}".format, st.floats(0.1, 0.9)),
 )
 EYES = st.sampled_from(
     [

@@ -189,6 +189,22 @@ def sha256_of(path: Path) -> str:
         raise _unreadable(path, error) from None
 
 
+def sha256_of_all(path: Path) -> str:
+    """SHA-256 of a file's content, or of the names and hashes of all files in a folder.
+
+    Hidden files do not count; names do, with the folders that they lie in.
+
+    Raises:
+        DataError: A file cannot be read.
+    """
+    if not path.is_dir():
+        return sha256_of(path)
+    names = {file.relative_to(path).as_posix(): file for file in path.rglob("*") if file.is_file()}
+    shown = {name: file for name, file in names.items() if "/." not in f"/{name}"}
+    hashes = {name: sha256_of(file) for name, file in shown.items()}
+    return hashlib.sha256(to_json(hashes).encode()).hexdigest()
+
+
 def read_bytes(path: Path, limit_bytes: int) -> bytes:
     """Read a whole file that must not be larger than a limit.
 

@@ -90,6 +90,7 @@ class FisheyeCamera(Lens):
             cx=self.cx * across,
             cy=self.cy * down,
             content=self._content_at(width, height),
+            corner_cut_px=self._cut_at(width, height),
         )
 
     @property

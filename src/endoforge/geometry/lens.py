@@ -28,13 +28,15 @@ LensT = TypeVar("LensT", bound="Lens")
 
 @dataclass(frozen=True)
 class Lens(ABC):
-    """An image that a lens draws, perhaps only inside a circle.
+    """An image that a lens draws, perhaps only inside a circle or an octagon.
 
     Attributes:
         width: Image width, px.
         height: Image height, px.
         content: Centre (from the left and upper border) and radius of the round picture that the
             scope's optics leave, px; what lies outside it is black. None fills the whole image.
+        corner_cut_px: How far each corner of the image is cut off along either border, at 45
+            degrees, as some processors do, px; 0 for no cut.
     """
 
     model: ClassVar[str]
@@ -43,6 +45,7 @@ class Lens(ABC):
     height: int
     _: KW_ONLY
     content: tuple[float, float, float] | None = None
+    corner_cut_px: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("width", "height"):
@@ -51,6 +54,7 @@ class Lens(ABC):
             content = numbers("content", self.content, 3)
             object.__setattr__(self, "content", content)
             _check_content(content, self.width, self.height)
+        object.__setattr__(self, "corner_cut_px", _corner_cut(self))
 
     @property
     @abstractmethod
@@ -115,17 +119,27 @@ class Lens(ABC):
         ops = namespace(pixels)
         with np.errstate(all="ignore"):
             rays = ops.concatenate(self._directions(pixels[..., :1], pixels[..., 1:]), -1)
+        if self.corner_cut_px:
+            rays = ops.where(self._uncut(pixels), rays, math.nan)
         if self.content is None:
             return rays
         u, v, radius = self.content
         apart2 = (pixels[..., :1] - u) ** 2 + (pixels[..., 1:] - v) ** 2
         return ops.where(apart2 <= radius * radius, rays, math.nan)
 
+    def _uncut(self, pixels: Any) -> Any:
+        """True where the distances from the two nearest borders add up to the cut or more."""
+        to_side = 0.5 * self.width - abs(pixels[..., :1] - 0.5 * self.width)
+        to_end = 0.5 * self.height - abs(pixels[..., 1:] - 0.5 * self.height)
+        return to_side + to_end >= self.corner_cut_px
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `camera_from_dict` reads them back."""
         values = {"model": self.model, **dataclasses.asdict(self)}
         if (content := values.pop("content")) is not None:
             values["content"] = content
+        if not self.corner_cut_px:
+            del values["corner_cut_px"]
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     def _content_at(self, width: int, height: int) -> tuple[float, float, float] | None:
@@ -134,6 +148,10 @@ class Lens(ABC):
             return None
         (u, v, radius), across, down = self.content, width / self.width, height / self.height
         return u * across, v * down, radius * min(across, down)
+
+    def _cut_at(self, width: int, height: int) -> float:
+        """The cut of the picture at another size; unequal scaling keeps it outside the old one."""
+        return self.corner_cut_px * max(width / self.width, height / self.height)
 
     @abstractmethod
     def resized(self: LensT, width: int, height: int) -> LensT:
@@ -203,6 +221,16 @@ def _check_content(content: tuple[float, ...], width: int, height: int) -> None:
             f"content must be centre and radius of a circle that meets the image of "
             f"{width} x {height} px, got {content}"
         )
+
+
+def _corner_cut(camera: Lens) -> float:
+    cut = finite("corner_cut_px", camera.corner_cut_px)
+    if not 0 <= cut < 0.5 * (camera.width + camera.height):
+        raise CameraError(
+            f"corner_cut_px must be 0 or more and leave the middle of an image of "
+            f"{camera.width} x {camera.height} px, got {cut}"
+        )
+    return cut
 
 
 @lru_cache(maxsize=8)

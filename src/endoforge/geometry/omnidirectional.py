@@ -163,6 +163,7 @@ class OmnidirectionalCamera(Lens):
             polynomial=_magnified(self.polynomial, down),
             stretch=(c * across / down, d * across / down, e),
             content=self._content_at(width, height),
+            corner_cut_px=self._cut_at(width, height),
         )
 
     @property

@@ -6,7 +6,6 @@ nothing to do. `out` takes the result, as in NumPy; it may be the picture itself
 lens is in `optics.haze`.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
@@ -21,19 +20,6 @@ Share = Float32[np.ndarray, "height width"]
 
 _LEAST_COSINE = 0.02
 _RED, _BLUE = 0, 2
-
-
-@dataclass(frozen=True)
-class Stop:
-    """The lit area of the picture, as far as the lens or the processor cuts it.
-
-    Attributes:
-        corner_cut: How far each corner is cut off, as a share of half the height; 0 for none.
-        edge_px: Width over which light falls from all to nothing, px.
-    """
-
-    corner_cut: float = 0.0
-    edge_px: float = 0.0
 
 
 def vignette(light: Light, camera: Camera, exponent: float, out: Light | None = None) -> Light:
@@ -51,16 +37,16 @@ def vignette(light: Light, camera: Camera, exponent: float, out: Light | None = 
     return darkened
 
 
-def blank(light: Light, camera: Camera, stop: Stop, out: Light | None = None) -> Light:
+def blank(light: Light, camera: Camera, edge_px: float, out: Light | None = None) -> Light:
     """Black out what lies outside the lit area, with its soft edge.
 
     Args:
         light: Sensor values, noise and all: processors paint the border black.
-        camera: Says where its field ends.
-        stop: Where the lit area ends beyond that.
+        camera: Says where its field and its content end.
+        edge_px: Width over which light falls from all to nothing, px; 0 for a hard edge.
         out: Where the result goes.
     """
-    share = _blanking(camera, stop)
+    share = _blanking(camera, edge_px)
     if share is None:
         return light
     framed: Light = np.multiply(light, share, out=out)
@@ -73,8 +59,8 @@ def _cosine_power(camera: Camera, exponent: float) -> Light:
 
 
 @lru_cache(maxsize=8)
-def _blanking(camera: Camera, stop: Stop) -> Light | None:
-    share = content_share(camera, stop)
+def _blanking(camera: Camera, edge_px: float) -> Light | None:
+    share = content_share(camera, edge_px)
     return None if (share == 1).all() else _in_each_colour(share)
 
 
@@ -162,25 +148,17 @@ def _eccentricity(height: int, width: int) -> Light:
     return _in_each_colour(share)
 
 
-def content_share(camera: Camera, stop: Stop) -> Share:
+def content_share(camera: Camera, edge_px: float) -> Share:
     """How much light passes at each pixel: 1 inside the lit area, 0 outside it.
 
     The edge lies inside the camera's field, so that no light is asked of pixels without a ray.
     Half of the light passes at half of `edge_px`; where less does, a label has no picture.
     """
-    inside = camera.valid() & _uncut(camera.height, camera.width, stop.corner_cut)
-    if stop.edge_px == 0 or inside.all():
+    inside = camera.valid()
+    if edge_px == 0 or inside.all():
         return np.asarray(inside, np.float32)
     framed = np.pad(inside.astype(np.uint8), 1, mode="edge")
     depth = cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[1:-1, 1:-1]
-    rise = np.clip((depth - 0.5) / stop.edge_px, 0, 1)
+    rise = np.clip((depth - 0.5) / edge_px, 0, 1)
     share: Share = (rise**2 * (3 - 2 * rise)).astype(np.float32)
     return share
-
-
-def _uncut(height: int, width: int, corner_cut: float) -> np.ndarray:
-    """True where a pixel is not in one of the four corners."""
-    from_top = np.minimum(np.arange(height), np.arange(height)[::-1]) + 0.5
-    from_side = np.minimum(np.arange(width), np.arange(width)[::-1]) + 0.5
-    kept: np.ndarray = from_top[:, None] + from_side[None] >= corner_cut * height / 2
-    return kept

@@ -23,7 +23,6 @@ from endoforge.geometry.cameras import Camera
 from endoforge.optics import artefacts, lens_faults, response
 from endoforge.optics.exposure import exposure
 from endoforge.optics.haze import Veils, veil
-from endoforge.optics.lens_faults import Stop
 from endoforge.optics.noise import add_noise
 from endoforge.optics.scratch import scratch
 from endoforge.optics.settings import SensorSettings
@@ -46,7 +45,7 @@ class SensorResponse:
         vignetting: Power k of the cosine by which light falls off; 0 for none. Needs a camera.
         fringe_px: Lateral colour in the corners, px; 0 for none.
         corner_blur_px: Standard deviation of further blur in the corners, px; 0 for none.
-        stop: Where the lit area ends. Needs a camera.
+        edge_px: Width over which the edge of the lit area fades, px. Needs a camera.
         veils: Dirt, fog, smoke and glare.
         shot_noise: Standard deviation of the light's noise at white; 0 for none.
         read_noise: Standard deviation of the read-out, sensor values; 0 for none.
@@ -67,7 +66,7 @@ class SensorResponse:
     vignetting: float = 0.0
     fringe_px: float = 0.0
     corner_blur_px: float = 0.0
-    stop: Stop = field(default_factory=Stop)
+    edge_px: float = 0.0
     veils: Veils = field(default_factory=Veils)
     shot_noise: float = 0.0
     read_noise: float = 0.0
@@ -91,7 +90,7 @@ def sample_sensor(settings: SensorSettings, rng: np.random.Generator) -> SensorR
         vignetting=draw(settings.vignetting, rng),
         fringe_px=draw(settings.fringe_px, rng),
         corner_blur_px=draw(settings.corner_blur_px, rng),
-        stop=Stop(draw(settings.corner_cut, rng), draw(settings.edge_px, rng)),
+        edge_px=draw(settings.edge_px, rng),
         veils=_sample_veils(settings, rng),
         shot_noise=draw(settings.shot_noise, rng),
         read_noise=draw(settings.read_noise, rng),
@@ -144,7 +143,7 @@ def develop(
             "frame's random numbers: hand develop an rng, or set both to 0"
         )
     if camera is not None:
-        light = lens_faults.blank(light, camera, sensor.stop, out=light)
+        light = lens_faults.blank(light, camera, sensor.edge_px, out=light)
     image = response.sharpen(_shown(light, sensor), sensor.sharpening, sensor.sharpening_px)
     image = artefacts.through_jpeg(image, sensor.jpeg_quality)
     return artefacts.through_h264(image, sensor.h264_quantiser)
@@ -182,9 +181,10 @@ def _through_lens(
     light = lens_faults.spread_outwards(light, sensor.corner_blur_px, out=light)
     if camera is not None:
         return lens_faults.vignette(light, camera, sensor.vignetting, out=light)
-    if sensor.vignetting or sensor.stop != Stop():
+    if sensor.vignetting or sensor.edge_px:
         raise SettingsError(
-            f"a vignette of power {sensor.vignetting} and {sensor.stop} need the lens: "
+            f"a vignette of power {sensor.vignetting} and an edge of {sensor.edge_px} px need the "
+            "lens: "
             "hand develop the camera that made the picture, or set them to 0"
         )
     return light

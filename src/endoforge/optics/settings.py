@@ -196,11 +196,6 @@ class SensorSettings(Settings):
     edge_px: Distribution = Field(
         _OFF, description="width over which the edge of the lit area fades to black, px"
     )
-    corner_cut: Distribution = Field(
-        _OFF,
-        description="how much of each corner the processor blacks out, share of half the height; "
-        "labels stay there",
-    )
     glare: Distribution = Field(
         _OFF, description="share of the light that the optics scatter over the picture, 0 to 1"
     )
@@ -238,7 +233,7 @@ class SensorSettings(Settings):
             {name: (0, 1) for name in ("metering", "glare", "dirt", "fog", "smoke")}
             | {name: (0, 30) for name in ("blur_px", "corner_blur_px", "edge_px")}
             | {"gamma": (0.2, 5), "shoulder": (0, 0.99), "target": (0, 1), "gain": (0, 1e6)}
-            | {"vignetting": (0, 12), "fringe_px": (-20, 20), "corner_cut": (0, 1.5)}
+            | {"vignetting": (0, 12), "fringe_px": (-20, 20)}
             | {"shot_noise": (0, 1), "read_noise": (0, 1), "saturation": (0, 3)}
             | {"sharpening": (0, 5), "sharpening_px": (0.2, 10)}
             | {"jpeg_quality": (0, 100), "h264_quantiser": (0, 51)},

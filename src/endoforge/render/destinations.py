@@ -90,4 +90,6 @@ def seen_at(point: Any, numbers: Numbers, name: str) -> tuple[Any, Any, Any, Any
     inside = (u >= 0) & (u <= width) & (v >= 0) & (v <= height)
     middle_u, middle_v, radius = numbers(f"{name}_circle")
     inside &= dr.square(u - middle_u) + dr.square(v - middle_v) <= dr.square(radius)
+    to_borders = dr.minimum(u, width - u) + dr.minimum(v, height - v)
+    inside &= to_borders >= numbers.one(f"{name}_corner_cut")
     return u, v, known, inside

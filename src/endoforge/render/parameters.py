@@ -95,6 +95,7 @@ def lens_numbers(name: str, camera: Camera) -> dict[str, Numbers]:
         f"{name}_cos_field": [math.cos(camera.field_angle_rad)],
         f"{name}_image_size": [camera.width, camera.height],
         f"{name}_circle": camera.content or (0.0, 0.0, _NO_CIRCLE_PX),
+        f"{name}_corner_cut": [camera.corner_cut_px],
     }
 
 

@@ -36,10 +36,16 @@ class LensSettings(Settings):
         (0.0, 0.0),
         description="radius of the round picture, share of half the height; 0 fills the image",
     )
+    corner_cut: Distribution = Field(
+        (0.0, 0.0),
+        description="how much of each corner the processor blacks out at 45 degrees, share of half "
+        "the height; 0 for none",
+    )
     stereo: StereoSettings | None = Field(None, description="a second eye; none for one eye")
 
     @model_validator(mode="after")
     def _round(self) -> "LensSettings":
+        check_ends(self, {"corner_cut": (0.0, 1.5)})
         low, high = ends_of(self.content_radius)
         if high and not 0.2 <= low <= high <= 2.0:
             raise ValueError(

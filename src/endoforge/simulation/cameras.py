@@ -30,15 +30,16 @@ def build_camera(settings: AnyCameraSettings) -> Camera:
         CameraError: The camera file is damaged or describes an impossible lens.
     """
     camera = _lens(settings)
-    radius = _middle(settings.content_radius) * camera.height / 2
-    if not radius:
-        return camera
-    return dataclasses.replace(camera, content=(camera.cx, camera.cy, radius))
+    if radius := _middle(settings.content_radius) * camera.height / 2:
+        camera = dataclasses.replace(camera, content=(camera.cx, camera.cy, radius))
+    if cut := _middle(settings.corner_cut) * camera.height / 2:
+        camera = dataclasses.replace(camera, corner_cut_px=cut)
+    return camera
 
 
 def is_fixed(settings: AnyCameraSettings) -> bool:
     """Whether all sequences see through the same lens."""
-    drawn = [settings.content_radius]
+    drawn = [settings.content_radius, settings.corner_cut]
     match settings:
         case (
             FisheyeSettings(diagonal_deg=angle)

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from endoforge.frames.storage import to_json
 from endoforge.scene.anatomy.abdomen.anatomy import AbdomenAnatomy
 from endoforge.scene.anatomy.abdomen.build import build_abdomen
+from endoforge.scene.anatomy.abdomen.given import Given
 from endoforge.scene.anatomy.abdomen.settings import (
     AbdomenSettings,
     AnyAbdomen,
@@ -21,6 +22,7 @@ from endoforge.scene.paths.room import Room
 from endoforge.scene.records import ABDOMEN_LABELS, Scene
 from endoforge.simulation.draws import Draw
 from endoforge.simulation.equipment import Cast, with_tools
+from endoforge.simulation.patient import organs_of
 from endoforge.simulation.settings import LaparoscopySimulation
 from endoforge.simulation.shot import Shot, equipped
 from endoforge.simulation.tissues import dressed
@@ -30,17 +32,20 @@ _ABDOMEN: TypeAdapter[AbdomenSettings | CtAbdomen | MeshAbdomen] = TypeAdapter(A
 _REMEMBERED = 10  # abdomens; one takes seconds to draw and about 20 MB
 
 
-def laparoscopy_shot(draw: Draw, settings: LaparoscopySimulation) -> Shot:
+def laparoscopy_shot(
+    draw: Draw, settings: LaparoscopySimulation, given: Given | None = None
+) -> Shot:
     """Settle one sequence in an abdomen.
 
     Args:
         draw: The sequence's draw.
         settings: Its settings, the same as the draw's.
+        given: A patient's organs that all sequences share; None reads or draws them.
 
     Raises:
         SceneError: The anatomy cannot be used, or leaves camera or tools no room.
     """
-    anatomy = abdomen_of(settings, draw.counters["anatomy"])
+    anatomy = abdomen_of(settings, draw.counters["anatomy"], given)
     frames = settings.frames_of(draw.sequence)
     work = Workspace(
         surface=anatomy.surface,
@@ -67,17 +72,20 @@ def laparoscopy_shot(draw: Draw, settings: LaparoscopySimulation) -> Shot:
     return equipped(draw, scene, path, cast.tools)
 
 
-def abdomen_of(settings: LaparoscopySimulation, counter: int) -> AbdomenAnatomy:
+def abdomen_of(
+    settings: LaparoscopySimulation, counter: int, given: Given | None = None
+) -> AbdomenAnatomy:
     """The abdomen of a counter of the anatomy's random streams; several sequences may share it.
 
     Raises:
         SceneError, DataError: The anatomy, or a file that it comes from, cannot be used.
     """
     values = settings.anatomy.model_dump(mode="json")
-    return _remembered(to_json(values), settings.seed, counter)
+    given = given or organs_of(settings.anatomy)
+    return _remembered(to_json(values), settings.seed, counter, given)
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _remembered(settings_json: str, seed: int, counter: int) -> AbdomenAnatomy:
+def _remembered(settings_json: str, seed: int, counter: int, given: Given) -> AbdomenAnatomy:
     settings = _ABDOMEN.validate_json(settings_json)
-    return build_abdomen(settings, stream(seed, "anatomy", counter))
+    return build_abdomen(settings, stream(seed, "anatomy", counter), given)

@@ -9,20 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from endoforge.errors import EndoforgeError, SettingsError
+from endoforge.errors import EndoforgeError
 from endoforge.frames.journal import read_journal, reconcile
 from endoforge.frames.manifest import MANIFEST, DatasetManifest, open_manifest, read_manifest
-from endoforge.frames.storage import make_folder, sha256_of
-from endoforge.scene.anatomy.build import DRAWN_PROVENANCE, build_anatomy
-from endoforge.scene.anatomy.settings import MaskAnatomy, MeshAnatomy, ProceduralAnatomy
 from endoforge.scene.records import ABDOMEN_LABELS, COLON_LABELS
-from endoforge.simulation.anatomy_file import ANATOMY_FILE, read_anatomy, write_anatomy
 from endoforge.simulation.cameras import build_camera, is_fixed
 from endoforge.simulation.label_choice import FIELDS_OF
-from endoforge.simulation.laparoscopy_shot import abdomen_of
-from endoforge.simulation.settings import AnySimulation, ColonSimulation, LaparoscopySimulation
+from endoforge.simulation.patient import prepare_patient, refuse_another_patient
+from endoforge.simulation.settings import AnySimulation, ColonSimulation
 from endoforge.simulation.workers import Job, make_sequences
-from endoforge.streams import stream
 
 Progress = Callable[[int, int], None]
 
@@ -75,7 +70,7 @@ def simulate_dataset(
         EndoforgeError: A sequence failed and `strict` is set.
     """
     started = time.monotonic()
-    anatomy_file = _prepare_folder(settings, out)
+    patient_file = _prepare_folder(settings, out)
     finished = {record.sequence for record in reconcile(out)}
     missing = [s for s in range(settings.sequences) if s not in finished]
     done = made = settings.frames - sum(settings.frames_of(s) for s in missing)
@@ -89,7 +84,7 @@ def simulate_dataset(
             progress(rendered, settings.frames)
 
     tick(0)
-    for outcome in make_sequences(Job(settings, out, anatomy_file), missing, workers, tick):
+    for outcome in make_sequences(Job(settings, out, patient_file), missing, workers, tick):
         made += outcome.frames
         if outcome.failure:
             failures[outcome.sequence] = outcome.failure
@@ -102,38 +97,14 @@ def simulate_dataset(
 
 
 def _prepare_folder(settings: AnySimulation, out: Path) -> Path | None:
-    """Write or check dataset.json; extract a patient's anatomy once. Returns its file, if any."""
+    """Write or check dataset.json; read a patient once. Returns the patient's file, if any."""
     if (out / MANIFEST).exists():  # refuse other settings before any work is done
         provenance = read_manifest(out).provenance
         open_manifest(out, _manifest(settings, provenance))
-        _refuse_another_patient(settings, out, provenance)
-    if isinstance(settings.anatomy, ProceduralAnatomy):
-        open_manifest(out, _manifest(settings, DRAWN_PROVENANCE))
-        return None
-    if isinstance(settings, LaparoscopySimulation):
-        provenance = dict(abdomen_of(settings, 0).provenance)
-        open_manifest(out, _manifest(settings, provenance))
-        return None
-    anatomy_file = out / ANATOMY_FILE
-    if not anatomy_file.exists():
-        anatomy = build_anatomy(settings.anatomy, stream(settings.seed, "anatomy"))
-        make_folder(out)
-        write_anatomy(anatomy_file, anatomy)
-    open_manifest(out, _manifest(settings, dict(read_anatomy(anatomy_file).provenance)))
-    return anatomy_file
-
-
-def _refuse_another_patient(settings: AnySimulation, out: Path, provenance: dict[str, str]) -> None:
-    """Make sure that the anatomy's file, where it is still there, is the one of the first run."""
-    match settings.anatomy:
-        case MaskAnatomy(mask=source) | MeshAnatomy(mesh=source):
-            before = provenance.get("sha256")
-            now = sha256_of(source) if source.is_file() else before
-            if now != before:
-                raise SettingsError(
-                    f"{source} changed since {out} was begun (SHA-256 {before} then, {now} now); "
-                    "restore the file, or choose another folder"
-                )
+        refuse_another_patient(settings, out, provenance)
+    patient_file, provenance = prepare_patient(settings, out)
+    open_manifest(out, _manifest(settings, provenance))
+    return patient_file
 
 
 def _manifest(settings: AnySimulation, provenance: dict[str, str]) -> DatasetManifest:

@@ -8,45 +8,49 @@ from typing import assert_never
 from endoforge.frames.frame import Frame
 from endoforge.render.surface import SurfaceRenderer
 from endoforge.render.view import RightEye, View
+from endoforge.scene.anatomy.abdomen.given import Given
 from endoforge.scene.anatomy.build import Anatomy
 from endoforge.simulation.colon_shot import colon_shot
 from endoforge.simulation.draws import draw_sequence
 from endoforge.simulation.frame_facts import Chronicle
 from endoforge.simulation.label_choice import FIELDS_OF
 from endoforge.simulation.laparoscopy_shot import laparoscopy_shot
+from endoforge.simulation.patient import Patient
 from endoforge.simulation.settings import AnySimulation, ColonSimulation, LaparoscopySimulation
 from endoforge.simulation.shot import Shot
 
 
-def prepare_shot(settings: AnySimulation, sequence: int, anatomy: Anatomy | None = None) -> Shot:
+def prepare_shot(settings: AnySimulation, sequence: int, patient: Patient | None = None) -> Shot:
     """Draw the anatomy, looks, lights, sensor and path of one sequence, each from its own stream.
 
     Args:
         settings: The whole simulation.
         sequence: Which sequence, from 0.
-        anatomy: A patient's anatomy that all sequences share; None draws one per sequence.
+        patient: What all sequences share; None draws it, or reads the user's files again.
     """
     draw = draw_sequence(settings, sequence)
     match draw.settings:
         case ColonSimulation():
-            return colon_shot(draw, draw.settings, anatomy)
+            assert not isinstance(patient, Given)
+            return colon_shot(draw, draw.settings, patient)
         case LaparoscopySimulation():
-            return laparoscopy_shot(draw, draw.settings)
+            assert not isinstance(patient, Anatomy)
+            return laparoscopy_shot(draw, draw.settings, patient)
         case _:
             assert_never(draw.settings)
 
 
 def render_sequence(
-    settings: AnySimulation, sequence: int, anatomy: Anatomy | None = None
+    settings: AnySimulation, sequence: int, patient: Patient | None = None
 ) -> Iterator[Frame]:
     """Render the frames of one sequence in order.
 
     Args:
         settings: The whole simulation.
         sequence: Which sequence, from 0.
-        anatomy: A patient's anatomy that all sequences share; None draws one per sequence.
+        patient: What all sequences share; None draws it, or reads the user's files again.
     """
-    shot = prepare_shot(settings, sequence, anatomy)
+    shot = prepare_shot(settings, sequence, patient)
     wanted = settings.wanted
     fields = frozenset(field for name in wanted for field in FIELDS_OF[name])
     renderer = SurfaceRenderer(shot.scene, shot.camera, labels=fields)

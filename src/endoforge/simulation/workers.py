@@ -25,9 +25,8 @@ from endoforge.frames.journal import append_record
 from endoforge.frames.shards import shard_name, write_shard
 from endoforge.frames.storage import parse_json, to_json
 from endoforge.render.engine import set_render_threads
-from endoforge.scene.anatomy.build import Anatomy
 from endoforge.settings import validate
-from endoforge.simulation.anatomy_file import read_anatomy
+from endoforge.simulation.patient import Patient, read_patient
 from endoforge.simulation.sequence import render_sequence
 from endoforge.simulation.settings import SIMULATORS, AnySimulation
 
@@ -46,12 +45,12 @@ class Job:
     Attributes:
         settings: The whole simulation.
         folder: The data set's folder.
-        anatomy_file: The patient's anatomy that all sequences share, or None.
+        patient_file: The patient that all sequences share, or None.
     """
 
     settings: AnySimulation
     folder: Path
-    anatomy_file: Path | None
+    patient_file: Path | None
 
 
 @dataclass(frozen=True)
@@ -78,21 +77,21 @@ def make_sequences(
         StorageError: The disk is full or the folder cannot be written.
     """
     if workers == 1:
-        anatomy = read_anatomy(job.anatomy_file) if job.anatomy_file else None
+        patient = read_patient(job.patient_file)
         for sequence in sequences:
-            yield _make(job, anatomy, sequence, tick)
+            yield _make(job, patient, sequence, tick)
     else:
         yield from _make_in_processes(job, sequences, workers, tick)
 
 
-def _make(job: Job, anatomy: Anatomy | None, sequence: int, tick: Tick) -> Outcome:
+def _make(job: Job, patient: Patient | None, sequence: int, tick: Tick) -> Outcome:
     """Make one shard and its journal line; a scene that fails is reported, not raised."""
     target = job.folder / shard_name(sequence)
     count = job.settings.frames_of(sequence)
     if target.exists():  # another run on this folder was faster; the bytes are the same
         return Outcome(sequence, count)
     try:
-        frames = _ticking(render_sequence(job.settings, sequence, anatomy), tick)
+        frames = _ticking(render_sequence(job.settings, sequence, patient), tick)
         record = write_shard(target, frames)
     except StorageError:
         raise
@@ -133,7 +132,7 @@ def _one_pool(job: Job, sequences: Sequence[int], workers: int, tick: Tick) -> I
     context = multiprocessing.get_context("spawn")
     counter = context.Value("q", 0)
     stop = context.Event()
-    told = (to_json(job.settings.model_dump(mode="json")), job.folder, job.anatomy_file)
+    told = (to_json(job.settings.model_dump(mode="json")), job.folder, job.patient_file)
     pool = ProcessPoolExecutor(
         workers, context, initializer=_start_worker, initargs=(told, counter, stop, os.getpid())
     )
@@ -156,7 +155,7 @@ class _Worker:
     """What one worker process holds between sequences."""
 
     job: Job
-    anatomy: Anatomy | None
+    patient: Patient | None
     counter: "Synchronized[int]"
 
 
@@ -166,11 +165,11 @@ def _start_worker(
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     threading.Thread(target=_watch, args=(stop, parent), daemon=True).start()
     set_render_threads(1)
-    values, folder, anatomy_file = parse_json(told[0].encode(), "the settings"), told[1], told[2]
-    job = Job(validate(SIMULATORS[values["simulator"]], values), folder, anatomy_file)
+    values, folder, patient_file = parse_json(told[0].encode(), "the settings"), told[1], told[2]
+    job = Job(validate(SIMULATORS[values["simulator"]], values), folder, patient_file)
     _Worker.job = job
     _Worker.counter = counter
-    _Worker.anatomy = read_anatomy(job.anatomy_file) if job.anatomy_file else None
+    _Worker.patient = read_patient(job.patient_file)
 
 
 def _watch(stop: Event, parent: int) -> None:
@@ -181,7 +180,7 @@ def _watch(stop: Event, parent: int) -> None:
 
 
 def _work(sequence: int) -> Outcome:
-    return _make(_Worker.job, _Worker.anatomy, sequence, _count)
+    return _make(_Worker.job, _Worker.patient, sequence, _count)
 
 
 def _count(frames: int) -> None:

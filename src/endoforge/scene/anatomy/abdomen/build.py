@@ -32,13 +32,16 @@ NOTHING = Given({}, DRAWN_PROVENANCE, True)
 
 
 def build_abdomen(
-    settings: AbdomenSettings | CtAbdomen | MeshAbdomen, rng: np.random.Generator
+    settings: AbdomenSettings | CtAbdomen | MeshAbdomen,
+    rng: np.random.Generator,
+    given: Given | None = None,
 ) -> AbdomenAnatomy:
     """Build the abdomen that the settings name.
 
     Args:
         settings: Ranges to draw from, or where the organs come from.
         rng: Random numbers of this one abdomen.
+        given: The organs, if they have been read already.
 
     Returns:
         All organs in one labelled surface, with where to look, where to enter and how it moves.
@@ -47,16 +50,27 @@ def build_abdomen(
         SceneError: The organs cannot be used, or the settings leave one no room.
         DataError: A file is damaged or not what it claims to be.
     """
+    if isinstance(settings, AbdomenSettings):
+        return shape_abdomen(sample_abdomen(settings, rng), settings)
+    given = given or given_by(settings)
+    drawn = settings.drawn
+    return shape_abdomen(sample_abdomen(drawn, rng, given.organs), drawn, given)
+
+
+def given_by(settings: CtAbdomen | MeshAbdomen) -> Given:
+    """The organs that come from a user's files.
+
+    Raises:
+        SceneError: The organs cannot be used.
+        DataError: A file is damaged or not what it claims to be.
+    """
     match settings:
-        case AbdomenSettings():
-            return shape_abdomen(sample_abdomen(settings, rng), settings)
-        case CtAbdomen(drawn=drawn):
-            given = given_by_ct(settings)
-        case MeshAbdomen(drawn=drawn):
-            given = given_by_meshes(settings)
+        case CtAbdomen():
+            return given_by_ct(settings)
+        case MeshAbdomen():
+            return given_by_meshes(settings)
         case _:
             assert_never(settings)
-    return shape_abdomen(sample_abdomen(drawn, rng, given.organs), drawn, given)
 
 
 def given_by_ct(settings: CtAbdomen) -> Given:

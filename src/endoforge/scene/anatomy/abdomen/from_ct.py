@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float64
 from scipy import ndimage
 
 from endoforge.errors import DataError, SceneError
-from endoforge.frames.storage import sha256_of
+from endoforge.frames.storage import sha256_of_all
 from endoforge.scene.anatomy.abdomen.given import KINDS, need_liver, shift_to_frame
 from endoforge.scene.anatomy.abdomen.labels import organs_of
 from endoforge.scene.anatomy.abdomen.organs import Organ, organ_from
@@ -70,9 +70,8 @@ def organs_from_ct(
         "organs": ", ".join(organs),
         "shift_mm": " ".join(f"{v:.1f}" for v in shift),
         "repairs": "; ".join(notes) or "none",
+        "sha256": sha256_of_all(masks),
     }
-    if masks.is_file():
-        record["sha256"] = sha256_of(masks)
     return organs, shift, record
 
 

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A patient: what all sequences share, read from the user's files once per data set.
+
+Colons are extracted whole; of an abdomen the organs are kept, and the rest is drawn around them for
+every sequence.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from endoforge.errors import SettingsError
+from endoforge.frames.storage import make_folder, sha256_of_all, to_json
+from endoforge.scene.anatomy.abdomen import build as abdomen
+from endoforge.scene.anatomy.abdomen.given import Given
+from endoforge.scene.anatomy.abdomen.settings import (
+    AbdomenSettings,
+    AnyAbdomen,
+    CtAbdomen,
+    MeshAbdomen,
+)
+from endoforge.scene.anatomy.build import DRAWN_PROVENANCE, Anatomy, build_anatomy
+from endoforge.scene.anatomy.settings import ColonSettings, MaskAnatomy, MeshAnatomy
+from endoforge.simulation.anatomy_file import ANATOMY_FILE, read_anatomy, write_anatomy
+from endoforge.simulation.organs_file import ORGANS_FILE, read_organs, write_organs
+from endoforge.simulation.settings import AnySimulation
+from endoforge.streams import stream
+
+#: What sequences share: a colon, or the organs of an abdomen.
+Patient = Anatomy | Given
+
+_ABDOMEN: TypeAdapter[AbdomenSettings | CtAbdomen | MeshAbdomen] = TypeAdapter(AnyAbdomen)
+
+
+def prepare_patient(settings: AnySimulation, folder: Path) -> tuple[Path | None, dict[str, str]]:
+    """Read the user's files once, into one file of the data set's folder.
+
+    Returns:
+        That file, None for what is drawn anew for every sequence, and where the anatomy came from.
+
+    Raises:
+        SceneError, DataError: The user's files cannot be used, or the file there is damaged.
+        StorageError: The folder cannot be written.
+    """
+    match settings.anatomy:
+        case ColonSettings():
+            return None, dict(DRAWN_PROVENANCE)
+        case AbdomenSettings():
+            return None, dict(abdomen.DRAWN_PROVENANCE)
+        case MaskAnatomy() | MeshAnatomy():
+            file = folder / ANATOMY_FILE
+            if not file.exists():
+                anatomy = build_anatomy(settings.anatomy, stream(settings.seed, "anatomy"))
+                make_folder(folder)
+                write_anatomy(file, anatomy)
+            return file, dict(read_anatomy(file).provenance)
+        case CtAbdomen() | MeshAbdomen():
+            file = folder / ORGANS_FILE
+            if not file.exists():
+                organs = abdomen.given_by(settings.anatomy)
+                make_folder(folder)
+                write_organs(file, organs)
+            return file, dict(read_organs(file).record)
+
+
+def read_patient(file: Path | None) -> Patient | None:
+    """Read the file that `prepare_patient` made, if any.
+
+    Raises:
+        DataError: It is damaged.
+    """
+    if file is None:
+        return None
+    return read_organs(file) if file.name == ORGANS_FILE else read_anatomy(file)
+
+
+def organs_of(settings: AbdomenSettings | CtAbdomen | MeshAbdomen) -> Given:
+    """The organs of an abdomen for whoever has no file of them; the same ones.
+
+    Raises:
+        SceneError, DataError: The user's files cannot be used.
+    """
+    if isinstance(settings, AbdomenSettings):
+        return abdomen.NOTHING
+    hashes = tuple(sha256_of_all(source) for source in _sources_of(settings))
+    return _remembered(to_json(settings.model_dump(mode="json")), hashes)
+
+
+@lru_cache(maxsize=1)
+def _remembered(settings_json: str, hashes: tuple[str, ...]) -> Given:
+    """The organs of files whose content has these hashes."""
+    settings = _ABDOMEN.validate_json(settings_json)
+    assert hashes
+    assert not isinstance(settings, AbdomenSettings)
+    return abdomen.given_by(settings)
+
+
+def refuse_another_patient(
+    settings: AnySimulation, folder: Path, provenance: Mapping[str, str]
+) -> None:
+    """Make sure that the user's files, where they are still there, are those of the first run.
+
+    Raises:
+        SettingsError: Names the file or folder that changed.
+    """
+    sources = _sources_of(settings.anatomy)
+    known = re.findall(r"\w+", provenance.get("sha256", ""))
+    for source, before in zip(sources, known, strict=False):
+        now = sha256_of_all(source) if source.exists() else before
+        if now != before:
+            raise SettingsError(
+                f"{source} changed since {folder} was begun (SHA-256 {before} then, {now} now); "
+                "restore it, or choose another folder"
+            )
+
+
+def _sources_of(
+    anatomy: ColonSettings | MaskAnatomy | MeshAnatomy | AbdomenSettings | CtAbdomen | MeshAbdomen,
+) -> tuple[Path, ...]:
+    """The user's files and folders, in the order of their hashes in the record."""
+    match anatomy:
+        case MaskAnatomy(mask=source) | MeshAnatomy(mesh=source):
+            return (source,)
+        case CtAbdomen(masks=masks, meshes=meshes):
+            return (masks, *(mesh.file for mesh in meshes))
+        case MeshAbdomen(meshes=meshes):
+            return tuple(mesh.file for mesh in meshes)
+        case _:
+            return ()
