@@ -76,10 +76,11 @@ def _split(
     pieces, sizes = _large(inside & (coarse.hu < _CORE_HU), _LEAST_ML / voxel_ml(coarse))
     lungs: set[int] = set()
     boxes = ndimage.find_objects(pieces)
+    deep_air = ndimage.binary_erosion(inside & (coarse.hu < WALL_HU), np.ones((3, 3, 3)))
     for number in np.flatnonzero(sizes * voxel_ml(coarse) >= _LUNG_ML).tolist():
         box = boxes[number - 1]
         here = pieces[box] == number
-        deep = ndimage.binary_erosion(here, np.ones((3, 3, 3)))
+        deep = here & deep_air[box]
         usual = float(np.median(coarse.hu[box][deep])) if deep.sum() > _LUNG_VOXELS else _GAS_HU
         if not _LUNG_HU[0] < usual < _LUNG_HU[1]:
             continue

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A CT in the patient's axes and in voxels of about 2 mm, for questions of what belongs together."""
+"""A CT in the patient's axes, in voxels of about 2 mm: enough to tell what belongs together."""
 
 import numpy as np
 from jaxtyping import Float, Float64, Int16
