@@ -170,6 +170,25 @@ def evaluate(
 
 
 @app.command()
+def reproduce(
+    experiment: Annotated[str, typer.Argument(help="Experiment: cinematic.")],
+    out: OutOption,
+    scale: Annotated[str, typer.Option(help="quick or full.")] = "quick",
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a paper's experiment again: data, trainings, tables, and which claims held."""
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    result = verbs.reproduce(
+        experiment, out=out, scale=scale, assignments=assignments or (), say=say
+    )
+    _show(result.to_dict(), result.markdown(), as_json)
+
+
+@app.command()
 def run(
     model: Annotated[str, typer.Argument(help="Model: depth, a RUN folder or a model folder.")],
     path: Annotated[Path, typer.Argument(help="Picture, folder of pictures or video.")],

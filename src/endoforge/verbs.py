@@ -15,6 +15,7 @@ from endoforge.settings import override, validate
 if TYPE_CHECKING:
     from endoforge.depth.train import TrainingReport
     from endoforge.evaluation.depth import DepthEvaluation
+    from endoforge.evaluation.experiments.outcome import ExperimentResult
     from endoforge.frames.check import CheckReport
     from endoforge.frames.exports.export import ExportReport
     from endoforge.serving.depth import RunReport
@@ -191,6 +192,44 @@ def run(
 
     settings = validate(RunSettings, override({}, assignments))
     return run_depth(str(model), Path(path), Path(out), settings, progress)
+
+
+def reproduce(
+    experiment: str,
+    *,
+    out: AnyPath,
+    scale: str = "quick",
+    assignments: Sequence[str] = (),
+    say: Callable[[str], None] = lambda text: None,
+) -> "ExperimentResult":
+    """Run a paper's experiment again and say which of its claims held.
+
+    Args:
+        experiment: ``"cinematic"``.
+        out: Folder of everything that it makes; the same call goes on where it was stopped.
+        scale: ``"quick"`` for two cores, ``"full"`` for a GPU.
+        assignments: ``"key=value"`` strings that override the experiment's settings.
+        say: Called with one line per part.
+
+    Raises:
+        SettingsError: There is no such experiment or scale, or a setting is wrong.
+        EndoforgeError: A part of it failed; names it.
+    """
+    from endoforge.evaluation.experiments.settings import (
+        SCALES,
+        CinematicExperiment,
+        cinematic_experiment,
+    )
+
+    if experiment != "cinematic":
+        raise SettingsError(f"there is no experiment {experiment!r}; there is cinematic")
+    if scale not in SCALES:
+        raise SettingsError(f"scale must be {' or '.join(SCALES)}, got {scale!r}")
+    values = override(cinematic_experiment(scale), assignments)
+    settings = validate(CinematicExperiment, values)
+    from endoforge.evaluation.experiments.cinematic import reproduce_cinematic
+
+    return reproduce_cinematic(Path(out), settings, say)
 
 
 def view(path: AnyPath, *, out: AnyPath | None = None) -> Path:

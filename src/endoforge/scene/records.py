@@ -51,6 +51,17 @@ ABDOMEN_LABELS: Mapping[int, str] = {
 }
 
 
+def volume_labels(organ_names: Mapping[int, str]) -> dict[int, str]:
+    """Classes of a CT scene: 0 where nothing opaque is met, 1 tissue of no segmented organ.
+
+    An organ's class is its number in the CT and one more.
+
+    Args:
+        organ_names: Names of the segmented organs by number, from 1.
+    """
+    return {0: "outside", 1: "tissue", **{n + 1: name for n, name in organ_names.items()}}
+
+
 @dataclass(frozen=True, eq=False)
 class Surface:
     """A triangle mesh with labels, in the world frame.

@@ -17,21 +17,21 @@ from endoforge.simulation.shot import Shot, equipped
 from endoforge.simulation.tissues import dressed
 
 
-def colon_shot(draw: Draw, settings: ColonSimulation, anatomy: Anatomy | None) -> Shot:
+def colon_shot(draw: Draw[ColonSimulation], anatomy: Anatomy | None) -> Shot:
     """Settle one sequence in a colon.
 
     Args:
         draw: The sequence's draw.
-        settings: Its settings, the same as the draw's.
         anatomy: A patient's anatomy that all sequences share; None draws one.
 
     Raises:
         SceneError: The anatomy cannot be used, or has no room for the camera.
     """
+    settings = draw.settings
     if anatomy is None:
         anatomy = build_anatomy(settings.anatomy, draw.stream("anatomy"))
     frames = settings.frames_of(draw.sequence)
-    motion = _motion(draw, settings, anatomy)
+    motion = _motion(draw, anatomy)
     free = anatomy.centreline if motion is None else motion.safe_centreline(frames)
     room = Room(anatomy.surface, free, anatomy.targets)
     path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
@@ -54,9 +54,9 @@ def colon_shot(draw: Draw, settings: ColonSimulation, anatomy: Anatomy | None) -
     return equipped(draw, scene, path, cast.tools)
 
 
-def _motion(draw: Draw, settings: ColonSimulation, anatomy: Anatomy) -> Peristalsis | None:
+def _motion(draw: Draw[ColonSimulation], anatomy: Anatomy) -> Peristalsis | None:
     """How the colon moves by itself, if it does."""
-    motility = settings.anatomy.motility
+    motility = draw.settings.anatomy.motility
     if motility is None:
         return None
     length = anatomy.centreline.length_mm

@@ -3,19 +3,22 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from endoforge.distributions import drawn
 from endoforge.settings import Settings
 from endoforge.simulation.randomisation import DOMAINS, Domain
-from endoforge.simulation.settings import AnySimulation
+from endoforge.simulation.settings import Simulation
 from endoforge.streams import stream
+
+SimulationT = TypeVar("SimulationT", bound=Simulation)
+SimulationT_co = TypeVar("SimulationT_co", bound=Simulation, covariant=True)
 
 
 @dataclass(frozen=True)
-class Draw:
+class Draw(Generic[SimulationT_co]):
     """One sequence's share of the randomness.
 
     Attributes:
@@ -25,7 +28,7 @@ class Draw:
     """
 
     sequence: int
-    settings: AnySimulation
+    settings: SimulationT_co
     counters: Mapping[Domain, int]
 
     def stream(self, domain: Domain, purpose: str = "") -> np.random.Generator:
@@ -55,7 +58,7 @@ class Draw:
         }
 
 
-def draw_sequence(settings: AnySimulation, sequence: int) -> Draw:
+def draw_sequence(settings: SimulationT, sequence: int) -> Draw[SimulationT]:
     """Fix everything that a sequence draws once, each parameter from its own stream."""
     counters = settings.randomise.counters(settings.first_sequence + sequence, settings.domains)
     fixed: dict[str, Any] = {

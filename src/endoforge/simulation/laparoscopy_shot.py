@@ -32,19 +32,17 @@ _ABDOMEN: TypeAdapter[AbdomenSettings | CtAbdomen | MeshAbdomen] = TypeAdapter(A
 _REMEMBERED = 10  # abdomens; one takes seconds to draw and about 20 MB
 
 
-def laparoscopy_shot(
-    draw: Draw, settings: LaparoscopySimulation, given: Given | None = None
-) -> Shot:
+def laparoscopy_shot(draw: Draw[LaparoscopySimulation], given: Given | None = None) -> Shot:
     """Settle one sequence in an abdomen.
 
     Args:
         draw: The sequence's draw.
-        settings: Its settings, the same as the draw's.
         given: A patient's organs that all sequences share; None reads or draws them.
 
     Raises:
         SceneError: The anatomy cannot be used, or leaves camera or tools no room.
     """
+    settings = draw.settings
     anatomy = abdomen_of(settings, draw.counters["anatomy"], given)
     frames = settings.frames_of(draw.sequence)
     work = Workspace(

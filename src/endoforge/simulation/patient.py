@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
+from typing import assert_never
 
 from pydantic import TypeAdapter
 
@@ -16,6 +17,7 @@ from endoforge.errors import SettingsError
 from endoforge.frames.storage import make_folder, sha256_of_all, to_json
 from endoforge.scene.anatomy.abdomen import build as abdomen
 from endoforge.scene.anatomy.abdomen.given import Given
+from endoforge.scene.anatomy.abdomen.labels import TOTAL_SEGMENTATOR
 from endoforge.scene.anatomy.abdomen.settings import (
     AbdomenSettings,
     AnyAbdomen,
@@ -24,13 +26,34 @@ from endoforge.scene.anatomy.abdomen.settings import (
 )
 from endoforge.scene.anatomy.build import DRAWN_PROVENANCE, Anatomy, build_anatomy
 from endoforge.scene.anatomy.settings import ColonSettings, MaskAnatomy, MeshAnatomy
+from endoforge.scene.records import ABDOMEN_LABELS, COLON_LABELS, volume_labels
+from endoforge.scene.volume.phantom_settings import PhantomSettings
+from endoforge.scene.volume.settings import PHANTOM_PROVENANCE, CtFile
 from endoforge.simulation.anatomy_file import ANATOMY_FILE, read_anatomy, write_anatomy
 from endoforge.simulation.organs_file import ORGANS_FILE, read_organs, write_organs
-from endoforge.simulation.settings import AnySimulation
+from endoforge.simulation.settings import (
+    AnySimulation,
+    CinematicSimulation,
+    ColonSimulation,
+    LaparoscopySimulation,
+)
+from endoforge.simulation.volumes import volume_of
 from endoforge.streams import stream
 
 #: What sequences share: a colon, or the organs of an abdomen.
 Patient = Anatomy | Given
+
+#: Whatever a recipe may say under `anatomy`.
+AnyAnatomy = (
+    ColonSettings
+    | MaskAnatomy
+    | MeshAnatomy
+    | AbdomenSettings
+    | CtAbdomen
+    | MeshAbdomen
+    | CtFile
+    | PhantomSettings
+)
 
 _ABDOMEN: TypeAdapter[AbdomenSettings | CtAbdomen | MeshAbdomen] = TypeAdapter(AnyAbdomen)
 
@@ -64,6 +87,33 @@ def prepare_patient(settings: AnySimulation, folder: Path) -> tuple[Path | None,
                 make_folder(folder)
                 write_organs(file, organs)
             return file, dict(read_organs(file).record)
+        case PhantomSettings():
+            return None, dict(PHANTOM_PROVENANCE)
+        case CtFile():  # large, and the patient's: read again by every worker, copied nowhere
+            known = volume_of(settings.anatomy, 0, 0).provenance
+            hashes = (sha256_of_all(source) for source in _sources_of(settings.anatomy))
+            return None, {**known, "sha256": ", ".join(hashes)}
+        case _:
+            assert_never(settings.anatomy)
+
+
+def class_names(settings: AnySimulation) -> Mapping[int, str]:
+    """Names of the classes that this simulation's pixels belong to.
+
+    Raises:
+        DataError, SceneError: The user's CT cannot be used.
+    """
+    match settings:
+        case ColonSimulation():
+            return COLON_LABELS
+        case LaparoscopySimulation():
+            return ABDOMEN_LABELS
+        case CinematicSimulation(anatomy=CtFile() as anatomy):
+            return volume_labels(volume_of(anatomy, 0, 0).organ_names)
+        case CinematicSimulation():
+            return volume_labels(dict(enumerate(TOTAL_SEGMENTATOR, start=1)))
+        case _:
+            assert_never(settings)
 
 
 def read_patient(file: Path | None) -> Patient | None:
@@ -118,7 +168,7 @@ def refuse_another_patient(
 
 
 def _sources_of(
-    anatomy: ColonSettings | MaskAnatomy | MeshAnatomy | AbdomenSettings | CtAbdomen | MeshAbdomen,
+    anatomy: AnyAnatomy,
 ) -> tuple[Path, ...]:
     """The user's files and folders, in the order of their hashes in the record."""
     match anatomy:
@@ -128,5 +178,7 @@ def _sources_of(
             return (masks, *(mesh.file for mesh in meshes))
         case MeshAbdomen(meshes=meshes):
             return tuple(mesh.file for mesh in meshes)
+        case CtFile(ct=ct, masks=masks):
+            return (ct,) if masks is None else (ct, masks)
         case _:
             return ()

@@ -12,11 +12,10 @@ from pathlib import Path
 from endoforge.errors import EndoforgeError
 from endoforge.frames.journal import read_journal, reconcile
 from endoforge.frames.manifest import MANIFEST, DatasetManifest, open_manifest, read_manifest
-from endoforge.scene.records import ABDOMEN_LABELS, COLON_LABELS
 from endoforge.simulation.cameras import build_camera, is_fixed
 from endoforge.simulation.label_choice import FIELDS_OF
-from endoforge.simulation.patient import prepare_patient, refuse_another_patient
-from endoforge.simulation.settings import AnySimulation, ColonSimulation
+from endoforge.simulation.patient import class_names, prepare_patient, refuse_another_patient
+from endoforge.simulation.settings import AnySimulation
 from endoforge.simulation.workers import Job, make_sequences
 
 Progress = Callable[[int, int], None]
@@ -108,7 +107,7 @@ def _prepare_folder(settings: AnySimulation, out: Path) -> Path | None:
 
 
 def _manifest(settings: AnySimulation, provenance: dict[str, str]) -> DatasetManifest:
-    classes = COLON_LABELS if isinstance(settings, ColonSimulation) else ABDOMEN_LABELS
+    classes = class_names(settings)
     optional = [field for name in settings.wanted for field in FIELDS_OF[name]]
     return DatasetManifest(
         name=f"endoforge-{settings.simulator}",

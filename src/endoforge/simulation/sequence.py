@@ -10,17 +10,27 @@ from endoforge.render.surface import SurfaceRenderer
 from endoforge.render.view import RightEye, View
 from endoforge.scene.anatomy.abdomen.given import Given
 from endoforge.scene.anatomy.build import Anatomy
+from endoforge.simulation.cinematic_shot import cinematic_frames
 from endoforge.simulation.colon_shot import colon_shot
 from endoforge.simulation.draws import draw_sequence
 from endoforge.simulation.frame_facts import Chronicle
 from endoforge.simulation.label_choice import FIELDS_OF
 from endoforge.simulation.laparoscopy_shot import laparoscopy_shot
 from endoforge.simulation.patient import Patient
-from endoforge.simulation.settings import AnySimulation, ColonSimulation, LaparoscopySimulation
+from endoforge.simulation.settings import (
+    AnySimulation,
+    CinematicSimulation,
+    ColonSimulation,
+    LaparoscopySimulation,
+)
 from endoforge.simulation.shot import Shot
 
 
-def prepare_shot(settings: AnySimulation, sequence: int, patient: Patient | None = None) -> Shot:
+def prepare_shot(
+    settings: ColonSimulation | LaparoscopySimulation,
+    sequence: int,
+    patient: Patient | None = None,
+) -> Shot:
     """Draw the anatomy, looks, lights, sensor and path of one sequence, each from its own stream.
 
     Args:
@@ -28,16 +38,15 @@ def prepare_shot(settings: AnySimulation, sequence: int, patient: Patient | None
         sequence: Which sequence, from 0.
         patient: What all sequences share; None draws it, or reads the user's files again.
     """
-    draw = draw_sequence(settings, sequence)
-    match draw.settings:
+    match settings:
         case ColonSimulation():
             assert not isinstance(patient, Given)
-            return colon_shot(draw, draw.settings, patient)
+            return colon_shot(draw_sequence(settings, sequence), patient)
         case LaparoscopySimulation():
             assert not isinstance(patient, Anatomy)
-            return laparoscopy_shot(draw, draw.settings, patient)
+            return laparoscopy_shot(draw_sequence(settings, sequence), patient)
         case _:
-            assert_never(draw.settings)
+            assert_never(settings)
 
 
 def render_sequence(
@@ -50,6 +59,9 @@ def render_sequence(
         sequence: Which sequence, from 0.
         patient: What all sequences share; None draws it, or reads the user's files again.
     """
+    if isinstance(settings, CinematicSimulation):
+        yield from cinematic_frames(draw_sequence(settings, sequence))
+        return
     shot = prepare_shot(settings, sequence, patient)
     wanted = settings.wanted
     fields = frozenset(field for name in wanted for field in FIELDS_OF[name])

@@ -15,6 +15,7 @@ from endoforge.scene.paths.plan import CameraPath
 from endoforge.scene.records import Scene
 from endoforge.simulation.cameras import build_camera, right_from_left
 from endoforge.simulation.draws import Draw
+from endoforge.simulation.settings import SurfaceSimulation
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Shot:
         tools: The instruments of the scene.
     """
 
-    draw: Draw
+    draw: Draw[SurfaceSimulation]
     scene: Scene
     camera: Camera
     path: CameraPath
@@ -45,7 +46,10 @@ class Shot:
 
 
 def equipped(
-    draw: Draw, scene: Scene, path: CameraPath, tools: tuple[PlacedInstrument, ...] = ()
+    draw: Draw[SurfaceSimulation],
+    scene: Scene,
+    path: CameraPath,
+    tools: tuple[PlacedInstrument, ...] = (),
 ) -> Shot:
     """Add the scope: its lens or lenses, lamp, sensor and shutter.
 

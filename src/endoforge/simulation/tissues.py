@@ -3,7 +3,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from endoforge.distributions import drawn
 from endoforge.optics.organs import organ_settings
@@ -12,6 +12,9 @@ from endoforge.optics.tissue import Rgb, Tissue, sample_tissue
 from endoforge.settings import validate
 from endoforge.simulation.draws import Draw
 from endoforge.simulation.equipment import base_material
+from endoforge.simulation.settings import SurfaceSimulation
+
+SurfaceT = TypeVar("SurfaceT", bound=SurfaceSimulation)
 
 _SHARED = 0.65  # share of a polyp's colour that is its mucosa's; own choice, by eye
 
@@ -29,8 +32,8 @@ def settings_of(material: str, changes: Mapping[str, Mapping[str, Any]]) -> Tiss
 
 
 def dressed(
-    draw: Draw, materials: Sequence[str], own: Mapping[str, TissueSettings]
-) -> tuple[Draw, tuple[Tissue, ...]]:
+    draw: Draw[SurfaceT], materials: Sequence[str], own: Mapping[str, TissueSettings]
+) -> tuple[Draw[SurfaceT], tuple[Tissue, ...]]:
     """Draw the look of every material, each from streams of its own.
 
     Args:

@@ -10,6 +10,9 @@ from endoforge.scene.volume.phantom_settings import PhantomSettings
 from endoforge.scene.volume.read_settings import ReadSettings
 from endoforge.settings import keys_of
 
+#: Where a phantom comes from.
+PHANTOM_PROVENANCE = {"source": "synthetic CT, drawn from rules", "licence": "Apache-2.0"}
+
 
 class CtFile(ReadSettings):
     """A CT from files."""
