@@ -104,13 +104,20 @@ def colon(settings: ColonSettings, rng: np.random.Generator) -> tuple[Surface, C
     return found.surface, centreline
 
 
-def sample_colon(settings: ColonSettings, rng: np.random.Generator) -> ColonDraw:
+def sample_colon(
+    settings: ColonSettings, rng: np.random.Generator, route: Route | None = None
+) -> ColonDraw:
     """Draw everything random about a colon.
+
+    Args:
+        settings: Ranges to draw from.
+        rng: Random numbers.
+        route: Its axis; drawn if None.
 
     Raises:
         SceneError: The settings leave no course without kinks or touching loops.
     """
-    route = sample_route(settings, rng)
+    route = route or sample_route(settings, rng)
     caecum = sample_caecum(settings, route, rng) if route.to_caecum else None
     lone = houston_valves(settings, route, route.angle_of(_LEFT, 0.0), rng)
     lone += [] if caecum is None else valve_folds(caecum)

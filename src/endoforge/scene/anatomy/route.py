@@ -106,6 +106,35 @@ def sample_route(settings: ColonSettings, rng: np.random.Generator) -> Route:
     )
 
 
+def route_along(
+    corners_mm: Float64[np.ndarray, "corners 3"], settings: ColonSettings, rng: np.random.Generator
+) -> Route:
+    """Draw the axis of a whole colon near corner points, at their size.
+
+    Args:
+        corners_mm: From the anus to the caecum, world of the drawn colon.
+        settings: Of which the calibre and the tortuosity count.
+        rng: Random numbers.
+
+    Raises:
+        SceneError: No such course was found; smaller bends or a narrower lumen help.
+    """
+    for _ in range(_TRIES):
+        curve = _bent(corners_mm, None, draw(settings.tortuosity, rng), rng)
+        way = arc_length(curve)
+        place = way / way[-1]
+        wander = 1.0 + draw(settings.calibre_variation, rng) * _slow_noise(rng, way, (70.0, 240.0))
+        radius = smooth(profile_at(place).radius_mm * draw(settings.calibre, rng) * wander, 4.0)
+        draft = _Draft(curve, float(way[-1]) / (len(curve) - 1), radius, place)
+        points, clear = _untangled(draft)
+        if clear:
+            return _respaced(draft, points, float(arc_length(points)[-1]))
+    raise SceneError(
+        f"no course near the corner points without kinks or touching loops was found in {_TRIES} "
+        f"tries with tortuosity {settings.tortuosity} and calibre {settings.calibre}; lower one"
+    )
+
+
 @dataclass(frozen=True, eq=False)
 class _Draft:
     """An axis before its bends are eased; its parts mean what they mean in `Route`."""
@@ -139,14 +168,24 @@ def _whole_course(
 ) -> Float64[np.ndarray, "points 3"]:
     """Draw the whole colon's axis, anus to caecum, scaled to its length."""
     corners = _COURSE + rng.normal(0.0, 9.0, _COURSE.shape)
+    curve = _bent(corners, total_mm, tortuosity, rng)
+    return np.asarray(curve * (total_mm / arc_length(curve)[-1]), dtype=np.float64)
+
+
+def _bent(
+    corners: Float64[np.ndarray, "corners 3"],
+    total_mm: float | None,
+    tortuosity: float,
+    rng: np.random.Generator,
+) -> Float64[np.ndarray, "points 3"]:
+    """A smooth curve through corner points with bends, which keep their size in a longer colon."""
     spline = CubicSpline(arc_length(corners), corners)
     curve = resample(spline(np.linspace(0.0, arc_length(corners)[-1], 900)), _STEP_MM)
-    way = arc_length(curve) * total_mm / 1500.0  # bends keep their size in a longer colon
+    way = arc_length(curve) * (1.0 if total_mm is None else total_mm / 1500.0)
     bends = np.stack([_slow_noise(rng, way, (80.0, 190.0)) for _ in range(3)], axis=1)
     tangent = unit(np.gradient(curve, axis=0))
     bends -= (bends * tangent).sum(axis=1, keepdims=True) * tangent
-    curve = resample(curve + 9.0 * tortuosity * bends, _STEP_MM)
-    return np.asarray(curve * (total_mm / arc_length(curve)[-1]), dtype=np.float64)
+    return resample(curve + 9.0 * tortuosity * bends, _STEP_MM)
 
 
 def _slow_noise(

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from endoforge.distributions import Count, Distribution, Option, check_ends
+from endoforge.distributions import Count, Distribution, Option, Spread, check_ends
 from endoforge.settings import Settings
 
 
@@ -45,7 +45,7 @@ class PhantomSettings(Settings):
         (150.0, 168.0), description="half the width of the body at the navel, mm; own choice"
     )
     half_depth_mm: Distribution = Field(
-        (100.0, 118.0), description="half the depth of the body at the navel, mm; own choice"
+        (106.0, 124.0), description="half the depth of the body at the navel, mm; own choice"
     )
     skin_fat_mm: Distribution = Field(
         (10.0, 26.0), description="fat under the skin in front, mm; 10 to 30 on abdominal CT"
@@ -53,9 +53,8 @@ class PhantomSettings(Settings):
     contrast: Option[Literal["portal-venous", "none"]] = Field(
         "portal-venous", description="contrast in the blood, about 70 s after injection, or none"
     )
-    colon_length_mm: Distribution = Field(
-        (1300.0, 1600.0),
-        description="length of the colon, mm; 1503 ± 185 in CT colonography (Utano 2022)",
+    colon_tortuosity: Distribution = Field(
+        (0.4, 0.9), description="size of the colon's bends, as in a drawn colon"
     )
     colon_calibre: Distribution = Field(
         (0.85, 1.05), description="multiplies the segments' radii of a colon filled with gas"
@@ -65,6 +64,7 @@ class PhantomSettings(Settings):
         description="width of a fold's flank, mm; folds come out 2 to 6 mm thick, as on CT",
     )
     polyps: Count = Field((0, 4), description="fewest and most polyps")
+    polyp_mm: Spread = Field((6.0, 14.0), description="width of a polyp, mm; CT shows those from 6")
     fluid_pools: Count = Field((0, 4), description="fewest and most pools of fluid in the colon")
     fluid_depth_mm: Distribution = Field(
         (5.0, 14.0), description="depth of each pool, mm; own choice"
@@ -86,8 +86,9 @@ _PLAUSIBLE: dict[str, tuple[float, float]] = {
     "half_width_mm": (130.0, 200.0),
     "half_depth_mm": (90.0, 150.0),
     "skin_fat_mm": (4.0, 50.0),
-    "colon_length_mm": (1000.0, 2200.0),
+    "colon_tortuosity": (0.0, 1.5),
     "colon_calibre": (0.6, 1.4),
     "fold_thickness_mm": (0.8, 4.0),
     "fluid_depth_mm": (1.0, 30.0),
+    "polyp_mm": (1.0, 30.0),
 }

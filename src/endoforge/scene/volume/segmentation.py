@@ -34,6 +34,7 @@ _AS_TOTAL: Mapping[str, str] = {
 }
 
 _NUMBERS: Mapping[str, int] = {name: k for k, name in enumerate(TOTAL_SEGMENTATOR, start=1)}
+_SPELT: Mapping[str, str] = {name.lower(): name for name in TOTAL_SEGMENTATOR}
 _OFF_AXIS = 0.25  # of a voxel, over the whole grid
 
 
@@ -121,7 +122,7 @@ def _painted(
 
 def _total(name: str) -> str:
     plain = name.strip().lower().replace("-", "_").replace(" ", "_")
-    return _AS_TOTAL.get(plain, plain)
+    return _SPELT.get(plain, _AS_TOTAL.get(plain, plain))
 
 
 def nearest(
