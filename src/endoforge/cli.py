@@ -56,6 +56,9 @@ def simulate(
     frames: Annotated[int | None, typer.Option(help="Frames in the whole data set.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same data set.")] = None,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Processes.")] = 1,
+    ct: Annotated[
+        Path | None, typer.Option(help="CT for cinematic recipes: NIfTI file or DICOM folder.")
+    ] = None,
     assignments: SetOption = None,
     strict: Annotated[bool, typer.Option(help="Stop at the first sequence that fails.")] = False,
     as_json: JsonOption = False,
@@ -68,6 +71,7 @@ def simulate(
             frames=frames,
             seed=seed,
             workers=workers,
+            ct=ct,
             assignments=assignments or (),
             strict=strict,
             progress=progress,

@@ -5,6 +5,7 @@ Each loads its room when it is called, because torch and Mitsuba take seconds to
 who asks for help has no need of them.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ def simulate(
     frames: int | None = None,
     seed: int | None = None,
     workers: int = 1,
+    ct: AnyPath | None = None,
     assignments: Sequence[str] = (),
     strict: bool = False,
     progress: Progress | None = None,
@@ -45,6 +47,7 @@ def simulate(
         frames: Frames in the whole data set; None leaves the recipe's.
         seed: Same seed and settings, same data set; None leaves the recipe's.
         workers: Processes.
+        ct: For cinematic recipes: a patient's CT, a NIfTI file or a folder with a DICOM series.
         assignments: ``"a.b=value"`` strings that override single settings.
         strict: Stop at the first sequence that fails instead of listing it.
         progress: Called with (frames done, frames in all).
@@ -59,7 +62,8 @@ def simulate(
 
     given = {"frames": frames, "seed": seed}
     changes = {name: value for name, value in given.items() if value is not None}
-    settings = load_recipe(str(recipe), changes, assignments)
+    patient = () if ct is None else (f"anatomy.ct={json.dumps(str(ct))}",)
+    settings = load_recipe(str(recipe), changes, (*patient, *assignments))
     return simulate_dataset(settings, Path(out), workers, progress, strict)
 
 

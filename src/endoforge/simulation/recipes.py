@@ -16,7 +16,7 @@ from endoforge.settings import override, read_settings_file, validate
 from endoforge.simulation.settings import SIMULATORS, AnySimulation
 
 #: A user's own file takes the place of the recipe's whole group: a patient has no fold spacing.
-_REPLACED_BY = {"anatomy": ("mask", "mesh", "masks", "meshes"), "camera": ("file", "model")}
+_REPLACED_BY = {"anatomy": ("mask", "mesh", "masks", "meshes", "ct"), "camera": ("file", "model")}
 
 
 def recipe_names() -> list[str]:
