@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
+from scipy.interpolate import CubicSpline
 
 from endoforge.scene.anatomy.abdomen.volumes import Axes
 from endoforge.scene.volume.segmentation import OrganNumbers
@@ -42,7 +43,7 @@ class Canvas:
     @property
     def far_mm(self) -> float:
         """From the middle to the grid's sides."""
-        return 0.5 * self.step_mm * self.hu.shape[0]
+        return float(0.5 * self.step_mm * self.hu.shape[0])
 
     def box(self, low_mm: Place, high_mm: Place) -> tuple[Part, Axes]:
         """The voxels between two corners, and their places along each axis."""
@@ -51,11 +52,15 @@ class Canvas:
         first = np.floor(pair[0]).astype(int).clip(0, size)
         last = (np.ceil(pair[1]).astype(int) + 1).clip(first, size)
         part = (slice(first[0], last[0]), slice(first[1], last[1]), slice(first[2], last[2]))
-        lines = [
-            (self.step_mm * (np.arange(first[k], last[k]) - (size[k] - 1) / 2)).astype(np.float32)
-            for k in range(3)
-        ]
-        return part, (lines[0][:, None, None], lines[1][None, :, None], lines[2][None, None, :])
+        return part, self.axes_of(part)
+
+    def axes_of(self, part: Part) -> Axes:
+        """Places of the voxels of a box along each axis, mm."""
+        x, y, z = (
+            (self.step_mm * (np.arange(p.start, p.stop) - (n - 1) / 2)).astype(np.float32)
+            for p, n in zip(part, self.hu.shape, strict=True)
+        )
+        return x[:, None, None], y[None, :, None], z[None, None, :]
 
     def paint(
         self,
@@ -165,8 +170,6 @@ def oval(
 
 def along(points: Sequence[Place], step_mm: float = 4.0) -> Float[np.ndarray, "points 3"]:
     """A smooth curve through a few places, as a polyline."""
-    from scipy.interpolate import CubicSpline
-
     corners = np.array(points, dtype=np.float64)
     way = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1))])
     count = max(int(way[-1] / step_mm), 2) + 1

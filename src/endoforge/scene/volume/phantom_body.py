@@ -5,21 +5,23 @@ World: +x to the patient's right, +y front, +z head; the origin lies before the 
 vertebra. Sizes are those of an adult; `Build` stretches them.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Float32
-from scipy import ndimage
 
 from endoforge.scene.anatomy.abdomen.volumes import Axes
 from endoforge.scene.volume.canvas import Canvas, Part, along, capsule, oval
+from endoforge.scene.volume.scanner import enlarged
 from endoforge.scene.volume.tissue import Tissue
 
-#: Height, half width and half depth of the outline as a share of those at the navel.
+#: Height, and half width, front and back as a share of those at the navel.
 _OUTLINE = np.array(
     [
-        (-185, 1.07, 0.90), (-120, 1.08, 0.95), (-60, 1.02, 0.96), (0, 0.97, 0.99),
-        (60, 0.96, 1.02), (120, 0.97, 1.02), (185, 0.95, 0.99),
+        (-185, 1.06, 0.68, 0.94), (-150, 1.08, 0.76, 0.98), (-110, 1.06, 0.90, 0.97),
+        (-60, 1.02, 0.98, 0.94), (0, 0.97, 1.00, 0.94), (60, 0.96, 1.02, 0.96),
+        (120, 0.97, 1.00, 0.98), (185, 0.95, 0.94, 0.98),
     ]
 )  # fmt: skip
 #: Angle from the front and the thickness of the muscular wall there, mm.
@@ -36,6 +38,9 @@ _SPINE = np.array(
     [(-200, -60), (-160, -80), (-125, -72), (-95, -52), (-65, -38), (-25, -32), (20, -35),
      (70, -43), (120, -52), (200, -57)]
 )  # fmt: skip
+
+_SKIN_MM = 1.8
+_SLAB = 16
 
 
 @dataclass(frozen=True)
@@ -58,10 +63,10 @@ class Build:
         """A place in a patient of this size, given that in a patient of usual size."""
         return np.array([x * self.wide, y * self.deep, z])
 
-    def spine_y(self, z: float | Float[np.ndarray, "*any"]) -> Float[np.ndarray, "*any"]:
+    def spine_y(self, z: float | Float[np.ndarray, "*any"]) -> Float32[np.ndarray, "*any"]:
         """How far back the middle of the vertebral bodies lies at a height, mm."""
         smooth = np.interp(np.asarray(z), _SPINE[:, 0], _SPINE[:, 1])
-        return np.asarray(smooth * self.deep)
+        return np.asarray(smooth * self.deep, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,58 +85,84 @@ class Trunk:
 def draw_trunk(canvas: Canvas, build: Build, tissue: Tissue) -> Trunk:
     """Paint skin, fat and wall; what is within is fat."""
     far = canvas.far_mm
-    part, axes = canvas.box((-far, -far, -far), (far, far, far))
+    _, (x, y, z) = canvas.box((-far, -far, -far), (far, far, far))
+    trunk = Trunk(np.empty_like(canvas.hu), np.empty_like(canvas.hu))
+
+    def slab(first: int) -> None:
+        part = slice(first, first + _SLAB)
+        skin, fat, wall = _layers((x[part], y, z), build)
+        trunk.skin_mm[part] = skin
+        under = skin - fat
+        trunk.room_mm[part] = wall - under
+        canvas.hu[part] = _wall_hu(skin, under, wall, (tissue, canvas.step_mm))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(slab, range(0, canvas.hu.shape[0], _SLAB)))
+    return trunk
+
+
+def _layers(axes: Axes, build: Build) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Depth under the skin, thickness of skin with fat, and of the wall, mm."""
+    x, y, z = axes
     skin = _depth(axes, build)
-    angle = np.arctan2(np.abs(axes[0]) / build.wide / 160, axes[1] / build.deep / 110)
-    fat = np.interp(angle, _FAT[:, 0], _FAT[:, 1]).astype(np.float32) * build.fat_mm
-    hips = np.clip((-70.0 - axes[2]) / 60.0, 0.0, 1.0)
-    fat = fat * (1 + 0.5 * hips * (angle > 1.2))
-    wall = np.interp(angle, _WALL[:, 0], _WALL[:, 1]).astype(np.float32) * build.wide
-    chest = np.clip((axes[2] - 40.0) / 50.0, 0.0, 1.0)
-    wall = wall + chest * (np.minimum(wall, 12.0) - wall)
-    under = skin - fat - 1.8
-    room = wall - under
-    step = np.float32(canvas.step_mm)
-    hu = canvas.hu
-    np.clip(skin / step + 0.5, 0.0, 1.0, out=hu)
-    hu *= tissue.skin - tissue.air
-    hu += tissue.air
-    canvas.hu[...] += np.clip((skin - 1.8) / step + 0.5, 0, 1) * (tissue.fat - tissue.skin)
-    meat = np.clip(under / step + 0.5, 0, 1) * np.clip(room / step + 0.5, 0, 1)
-    layers = (wall > 13.0) * (1.0 - chest)
+    angle = np.arctan2(np.abs(x) / (160 * build.wide), y / (110 * build.deep))
+    hips = np.clip((-70.0 - z) / 60.0, 0.0, 1.0)
+    chest = np.clip((z - 40.0) / 50.0, 0.0, 1.0)
+    under = _lerp(angle, _FAT) * np.float32(build.fat_mm)
+    fat = under * (1 + 0.5 * hips * (angle > 1.2)) + np.float32(_SKIN_MM)
+    wall = _lerp(angle, _WALL) * np.float32(build.wide)
+    return skin, fat, wall + chest * (np.minimum(wall, 12.0) - wall)
+
+
+def _lerp(
+    at: Float32[np.ndarray, "*any"], table: Float[np.ndarray, "rows columns"], column: int = 1
+) -> Float32[np.ndarray, "*any"]:
+    return np.asarray(np.interp(at, table[:, 0], table[:, column]), dtype=np.float32)
+
+
+def _wall_hu(
+    skin: Float32[np.ndarray, "i j k"],
+    under: Float32[np.ndarray, "i j k"],
+    wall: Float32[np.ndarray, "i j k"],
+    matter: tuple[Tissue, float],
+) -> Float32[np.ndarray, "i j k"]:
+    """Air, skin, fat, muscle in layers with fat between them, fat."""
+    tissue, step_mm = matter
+    step = np.float32(step_mm)
+    hu = tissue.air + np.clip(skin / step + 0.5, 0.0, 1.0) * np.float32(tissue.skin - tissue.air)
+    hu += np.clip((skin - _SKIN_MM) / step + 0.5, 0, 1) * np.float32(tissue.fat - tissue.skin)
+    meat = np.clip(under / step + 0.5, 0, 1) * np.clip((wall - under) / step + 0.5, 0, 1)
     for share in (0.36, 0.68):
         gap = np.clip((0.7 - np.abs(under - share * wall)) / step + 0.5, 0, 0.8)
-        meat *= 1.0 - layers * gap
-    hu += meat * (tissue.muscle - tissue.fat)
-    del part
-    return Trunk(skin, room.astype(np.float32))
+        meat *= 1.0 - (wall > 13.0) * gap
+    return np.asarray(hu + meat * np.float32(tissue.muscle - tissue.fat), dtype=np.float32)
 
 
 def _depth(axes: Axes, build: Build) -> Float32[np.ndarray, "i j k"]:
-    """Depth under the skin, mm."""
-    wide = np.interp(axes[2], _OUTLINE[:, 0], _OUTLINE[:, 1]) * 160 * build.wide
-    deep = np.interp(axes[2], _OUTLINE[:, 0], _OUTLINE[:, 2]) * 110 * build.deep
-    back = np.where(axes[1] < 0, 0.96, 1.0)
-    power = 2.35
-    furrow = 5.0 * np.exp(-((axes[0] / 14.0) ** 2)) * (axes[1] < 0)  # along the spine
-    reach = (np.abs(axes[0]) / wide) ** power + (np.abs(axes[1]) / (deep * back)) ** power
-    reach = np.maximum(reach.astype(np.float32), 1e-4) ** np.float32(1 / power)
-    out = np.sqrt(axes[0] ** 2 + axes[1] ** 2 + 1.0)
-    return np.asarray(out / reach - out - furrow, dtype=np.float32)
+    """Depth under the skin, mm; the outline lies between an ellipse and a rounder box."""
+    x, y, z = axes
+    wide = _lerp(z, _OUTLINE, 1) * np.float32(160 * build.wide)
+    front = _lerp(z, _OUTLINE, 2) * np.float32(110 * build.deep)
+    back = _lerp(z, _OUTLINE, 3) * np.float32(110 * build.deep)
+    square = (x / wide) ** 2
+    other = (y / np.where(y < 0, back, front)) ** 2
+    reach = 0.55 * np.sqrt(square + other) + 0.45 * np.sqrt(np.sqrt(square**2 + other**2))
+    furrow = 5.0 * np.exp(-((x / 14.0) ** 2)) * (y < 0)  # along the spine
+    out = np.sqrt(x**2 + y**2 + 1.0)
+    return np.asarray(out / np.maximum(reach, 1e-3) - out - furrow, dtype=np.float32)
 
 
 def draw_muscles(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> None:
     """Paint the muscles of the back, the loins and the hips."""
-    fat = 1.0
     for side, name in ((1.0, "right"), (-1.0, "left")):
         heights = np.linspace(-110.0, 185.0, 24)
-        size = np.interp(heights, [-110, -70, 0, 80, 185], [6, 17, 22, 19, 15])
+        size = np.interp(heights, [-110, -70, 0, 80, 185], [8, 20, 26, 22, 17])
         back = build.spine_y(heights) - 36 - 0.15 * size
         # two columns beside the spine, the inner one nearer to it
-        for out, less in ((18.0, 0.8), (39.0, 0.92)):
+        for out, less in ((20.0, 0.8), (42.0, 0.95)):
             points = np.stack([np.full(24, side * out * build.wide), back, heights], axis=1)
             part, _, distance = canvas.tube(points, size * less)
-            distance = np.maximum(distance, build.fat_mm * 0.7 + 2.5 - trunk.skin_mm[part])
+            distance = np.maximum(distance, build.fat_mm * 0.6 + 2.5 - trunk.skin_mm[part])
             canvas.paint(part, canvas.share(distance), tissue.muscle - 4, f"autochthon_{name}")
         points = along(
             [
@@ -153,13 +184,14 @@ def draw_muscles(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> 
         ) * np.array([build.wide, 1, 1])
         canvas.vessel(points, np.linspace(6, 12, len(points)), tissue.muscle)
         _hip_muscles(canvas, build, trunk, tissue, side, name)
-    del fat
 
 
 def _hip_muscles(
     canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue, side: float, name: str
 ) -> None:
     for organ, middle, radii in (
+        (f"iliopsoas_{name}", (88, -20, -88), (20, 22, 44)),
+        ("", (66, -16, -158), (13, 30, 34)),  # obturator internus
         (f"gluteus_medius_{name}", (112, -28, -105), (26, 44, 62)),
         (f"gluteus_maximus_{name}", (74, -84, -140), (54, 26, 66)),
         (f"gluteus_minimus_{name}", (104, -4, -140), (30, 34, 40)),
@@ -168,7 +200,7 @@ def _hip_muscles(
         part, axes = canvas.box(place - np.array(radii) - 3, place + np.array(radii) + 3)
         distance = oval(axes, place, radii)
         distance = np.maximum(distance, build.fat_mm * 1.05 + 2 - trunk.skin_mm[part])
-        canvas.paint(part, canvas.share(distance), tissue.muscle, organ)
+        canvas.paint(part, canvas.share(distance), tissue.muscle, organ or None)
 
 
 def diaphragm(axes: Axes, build: Build) -> Float32[np.ndarray, "i j 1"]:
@@ -188,23 +220,49 @@ def under_diaphragm(axes: Axes, build: Build, gap_mm: float = 2.5) -> Float32[np
 def draw_chest(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> None:
     """Paint lungs, their vessels, the diaphragm, and the heart's underside."""
     rng = np.random.default_rng((build.seed, 1))
-    far = canvas.far_mm
-    part, axes = canvas.box((-far, -far, 20.0), (far, far, far))
-    above = -under_diaphragm(axes, build, 0.0)
+    wide = 150.0 * build.wide
+    whole, _ = canvas.box((-wide, -wide, 20.0), (wide, wide, canvas.far_mm))
+    cloud = np.zeros_like(canvas.hu[whole])
+    cloud += _cloud(rng, cloud.shape, 12.0 / canvas.step_mm, 25.0)
+
+    def slab(first: int) -> None:
+        part = (slice(first, min(first + _SLAB, whole[0].stop)), whole[1], whole[2])
+        start = first - whole[0].start
+        _chest_slab(canvas, (build, trunk, tissue), part, cloud[start : start + _SLAB])
+
+    for name in ("right", "left"):
+        canvas.numbers.of(f"lung_lower_lobe_{name}")
+    canvas.numbers.of("heart")
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(slab, range(whole[0].start, whole[0].stop, _SLAB)))
+    _lung_vessels(canvas, build, tissue, rng)
+
+
+def _chest_slab(
+    canvas: Canvas,
+    patient: tuple[Build, Trunk, Tissue],
+    part: Part,
+    cloud: Float32[np.ndarray, "i j k"],
+) -> None:
+    build, trunk, tissue = patient
+    axes = canvas.axes_of(part)
+    over = -under_diaphragm(axes, build, 0.0)
     room = trunk.room_mm[part] + 2.5
     heart = _mediastinum(axes, build)
-    dome = np.maximum(np.maximum(above - 2.5, room), -heart)
-    canvas.paint(part, canvas.share(dome), tissue.muscle)
-    lung = np.maximum(np.maximum(above, room), -heart)
-    hu = tissue.lung - 0.35 * axes[1] + _cloud(rng, lung.shape, 12.0 / canvas.step_mm, 25.0)
+    above = np.maximum(over, np.maximum(room, -heart))
+    canvas.paint(part, canvas.share(above - 2.5), tissue.muscle)
+    hu = tissue.lung - 0.35 * axes[1] + cloud
     for side, name in ((1, "right"), (-1, "left")):
-        half = np.maximum(lung, np.float32(-side) * axes[0])
+        half = np.maximum(above, np.float32(-side) * axes[0])
         canvas.paint(part, canvas.share(half), hu, f"lung_lower_lobe_{name}")
-    _lung_vessels(canvas, build, tissue, rng)
-    inner = np.maximum(heart + 4.0, 122.0 - axes[2] - 0.12 * np.abs(axes[0] + 20))
     canvas.paint(part, canvas.share(np.maximum(heart, room)), tissue.inner_fat)
-    inner = np.maximum(oval(axes, build.at(-22, 34, 190), (62, 46, 52)), room)
-    canvas.paint(part, canvas.share(inner), tissue.heart, "heart")
+    for middle, radii, blood in (
+        ((-22, 34, 190), (62, 46, 52), 0.75 * tissue.heart),
+        ((-40, 26, 192), (32, 30, 42), tissue.artery),
+        ((8, 44, 190), (26, 26, 42), tissue.vein),
+    ):
+        inner = np.maximum(oval(axes, build.at(*middle), radii), room)
+        canvas.paint(part, canvas.share(inner), blood, "heart")
 
 
 def _mediastinum(axes: Axes, build: Build) -> Float32[np.ndarray, "i j k"]:
@@ -218,7 +276,7 @@ def _mediastinum(axes: Axes, build: Build) -> Float32[np.ndarray, "i j k"]:
 def _lung_vessels(canvas: Canvas, build: Build, tissue: Tissue, rng: np.random.Generator) -> None:
     far = canvas.far_mm
     for side in (1.0, -1.0):
-        for _ in range(70):
+        for _ in range(140):
             start = build.at(
                 side * rng.uniform(35, 110), rng.uniform(-80, 60), rng.uniform(95, far)
             )
@@ -239,6 +297,4 @@ def _cloud(
 ) -> Float32[np.ndarray, "i j k"]:
     """Slow random change over about as many voxels, of that standard deviation."""
     few = [max(int(n / voxels), 2) + 1 for n in shape]
-    coarse = rng.standard_normal(few, dtype=np.float32)
-    zoom = [n / f for n, f in zip(shape, few, strict=True)]
-    return np.asarray(hu * ndimage.zoom(coarse, zoom, order=1, grid_mode=True, mode="nearest"))
+    return enlarged(np.float32(hu) * rng.standard_normal(few, dtype=np.float32), shape)

@@ -2,12 +2,13 @@
 """The bones of a phantom: lumbar and lower thoracic spine, ribs, sacrum, pelvis, hips."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from endoforge.scene.anatomy.abdomen.volumes import Axes
-from endoforge.scene.volume.canvas import Canvas, along, capsule, evenly, oval
+from endoforge.scene.volume.canvas import Canvas, Place, capsule, oval
 from endoforge.scene.volume.phantom_body import Build, Trunk
 from endoforge.scene.volume.tissue import Tissue
 
@@ -79,28 +80,19 @@ def _arch(
     canal = y - 0.74 * wide - 9.5
     ring = np.hypot(axes[0] / 1.15, axes[1] - canal)
     upper = 1.0 if z > 85 else 0.0
+    tip = 32.0 - 7.0 * upper
     shell = np.maximum(np.abs(ring - 11.5) - 2.6, np.abs(axes[2] - z + 2) - 12.0)
     pieces = [
         shell,
-        _rod(axes, (0, canal - 12, z - 4), (0, canal - 36, z - 13 - 8 * upper), 4.2, (1, 1, 1)),
-        _rod(axes, (0, canal - 12, z - 10), (0, canal - 35, z - 20), 3.4, (1, 1, 1)),
+        _rod(axes, (0, canal - 12, z - 4), (0, canal - tip, z - 13 - 8 * upper), 4.0),
+        _rod(axes, (0, canal - 12, z - 10), (0, canal - tip, z - 20), 3.2),
     ]
     for side in (1.0, -1.0):
         out = wide + (20.0 if upper == 0 else 10.0)
         pieces += [
-            _rod(
-                axes, (side * 13, canal + 14, z + 4), (side * 15, canal + 2, z + 4), 5.0, (1, 1, 1)
-            ),
-            _rod(
-                axes, (side * 16, canal - 3, z + 13), (side * 18, canal - 6, z - 16), 6.2, (1, 1, 1)
-            ),
-            _rod(
-                axes,
-                (side * 16, canal, z + 2),
-                (side * out, canal - 6 - 9 * upper, z + 1),
-                4.2,
-                (1, 1, 1),
-            ),
+            _rod(axes, (side * 13, canal + 14, z + 4), (side * 15, canal + 2, z + 4), 5.0),
+            _rod(axes, (side * 16, canal - 3, z + 13), (side * 18, canal - 6, z - 16), 6.2),
+            _rod(axes, (side * 16, canal, z + 2), (side * out, canal - 6 - 9 * upper, z + 1), 3.4),
         ]
     bone = np.minimum.reduce([np.broadcast_to(p, pieces[1].shape) for p in pieces])
     bone = np.maximum(bone, 9.2 - ring).astype(np.float32)
@@ -109,12 +101,17 @@ def _arch(
     canvas.paint(part, canvas.share(cord), tissue.cord, "spinal_cord")
 
 
+def _lerp(
+    at: Float32[np.ndarray, "*any"], places: Sequence[float], values: Sequence[float]
+) -> Float32[np.ndarray, "*any"]:
+    return np.asarray(np.interp(at, places, values), dtype=np.float32)
+
+
 def _rod(
     axes: Axes,
-    start: Sequence[float],
-    end: Sequence[float],
+    start: Place,
+    end: Place,
     radius: float,
-    _: Sequence[float],
 ) -> Float32[np.ndarray, "i j k"]:
     return capsule(axes, np.array([start, end], dtype=np.float64), np.array([radius, radius]))
 
@@ -122,11 +119,11 @@ def _rod(
 def _sacrum(canvas: Canvas, build: Build, tissue: Tissue) -> None:
     part, axes = canvas.box((-75, -125 * build.deep, -182), (75, -20, -82))
     z = axes[2]
-    wide = np.interp(z, [-182, -160, -135, -110, -92, -85], [6, 16, 34, 50, 52, 40])
-    thick = np.interp(z, [-182, -160, -120, -92, -85], [4, 7, 13, 17, 12])
+    wide = _lerp(z, [-182, -160, -135, -110, -92, -85], [6, 16, 34, 50, 52, 40])
+    thick = _lerp(z, [-182, -160, -120, -92, -85], [4, 7, 13, 17, 12])
     y = build.spine_y(z) - 4 - np.abs(axes[0]) * 0.28  # wings sweep back
-    square = np.abs((axes[0] / wide)) ** 3 + np.abs((axes[1] - y) / thick) ** 3
-    body = (np.maximum(square, 1e-6) ** (1 / 3) - 1.0) * thick
+    square = (axes[0] / wide) ** 4 + ((axes[1] - y) / thick) ** 4
+    body = (np.sqrt(np.sqrt(square)) - 1.0) * thick
     body = np.maximum(body, np.maximum(-180 - z, z + 86))
     for row in (-103.0, -122.0, -141.0):
         for side in (1.0, -1.0):
@@ -151,45 +148,40 @@ def _hip(canvas: Canvas, build: Build, tissue: Tissue, side: float, name: str) -
     x, z = axes[0] * side / w, axes[2]
     levels = [-160, -140, -120, -95, -70, -45, -36]
     back = (
-        np.interp(z, levels, [60, 58, 55, 50, 50, 72, 88]),
-        np.interp(z, levels, [-45, -52, -66, -84, -86, -70, -58]),
+        _lerp(z, levels, [60, 58, 55, 50, 50, 72, 88]),
+        _lerp(z, levels, [-45, -52, -66, -84, -86, -70, -58]),
     )
     middle = (
-        np.interp(z, levels, [84, 80, 78, 84, 97, 110, 114]),
-        np.interp(z, levels, [-22, -26, -34, -42, -40, -32, -32]),
+        _lerp(z, levels, [84, 80, 78, 84, 97, 110, 114]),
+        _lerp(z, levels, [-22, -26, -34, -42, -40, -32, -32]),
     )
     front = (
-        np.interp(z, levels, [90, 92, 98, 108, 122, 126, 122]),
-        np.interp(z, levels, [18, 24, 24, 20, 14, 0, -10]),
+        _lerp(z, levels, [90, 92, 98, 108, 122, 126, 122]),
+        _lerp(z, levels, [18, 24, 24, 20, 14, 0, -10]),
     )
     y = axes[1] / d
     wing = np.minimum(_segment(x, y, back, middle), _segment(x, y, middle, front))
-    thick = np.interp(z, levels, [6, 7, 7, 5, 3.6, 3.8, 5.0])
+    thick = _lerp(z, levels, [6, 7, 7, 5, 3.6, 3.8, 5.0])
     wing = np.maximum(wing - thick, np.maximum(-158 - z, z + 36)).astype(np.float32)
     head = np.array([side * 90 * w, -2 * d, -150])
-    socket = oval(axes, head + [-side * 2, -2, 3], (32, 32, 32))
-    pubis = _path(
-        axes,
-        [head + [-side * 10, 16, 4], (side * 45 * w, 40 * d, -158), (side * 8, 46 * d, -172)],
-        8.0,
-    )
-    ischium = _path(
-        axes,
-        [
-            head + [-side * 14, -18, -2],
-            (side * 70 * w, -44 * d, -172),
-            (side * 66 * w, -48 * d, -195),
-        ],
-        14.0,
-    )
+    socket = oval(axes, head + np.array([-side * 2, -2, 3]), (32, 32, 32))
+    start = head + np.array([-side * 10, 16, 4])
+    pubis = _path(axes, [start, (side * 45 * w, 40 * d, -158), (side * 8, 46 * d, -172)], 8.0)
+    start = head + np.array([-side * 14, -18, -2])
+    seat = (side * 76 * w, -34 * d, -180), (side * 73 * w, -38 * d, -202)
+    ischium = _path(axes, [start, *seat], 14.0)
     bone = np.minimum.reduce([wing, socket, pubis, ischium])
     bone = np.maximum(bone, 26.5 - _from(axes, head))
     bone = np.maximum(bone, np.minimum(side * (axes[0] - head[0]) - 14, 40 - _from(axes, head)))
     _shelled(canvas, part, bone.astype(np.float32), (tissue.compact, 2.0, 160.0), f"hip_{name}")
     ball = _from(axes, head) - 23.5
     canvas.paint(part, canvas.share((ball - 1.8).astype(np.float32)), tissue.cartilage)
-    far = canvas.box(head - [62, 50, 45], head + [62, 45, 30])
-    neck = _path(far[1], [head, head + [side * 34, -10, -22], head + [side * 40, -14, -45]], 15.0)
+    far = canvas.box(head - np.array([62, 50, 45]), head + np.array([62, 45, 30]))
+    neck = _path(
+        far[1],
+        [head, head + np.array([side * 34, -10, -22]), head + np.array([side * 40, -14, -45])],
+        15.0,
+    )
     ball = np.minimum(_from(far[1], head) - 23.5, neck)
     _shelled(canvas, far[0], ball.astype(np.float32), (tissue.compact, 1.8, 230.0), f"femur_{name}")
 
@@ -199,11 +191,9 @@ def _from(axes: Axes, place: Float[np.ndarray, "3"]) -> Float32[np.ndarray, "i j
     return np.asarray(np.sqrt(square), dtype=np.float32)
 
 
-def _path(
-    axes: Axes, points: Sequence[Sequence[float]], radius: float
-) -> Float32[np.ndarray, "i j k"]:
-    pairs = zip(points[:-1], points[1:], strict=True)
-    return np.minimum.reduce([_rod(axes, a, b, radius, (1, 1, 1)) for a, b in pairs])
+def _path(axes: Axes, points: Sequence[Place], radius: float) -> Float32[np.ndarray, "i j k"]:
+    rods = [_rod(axes, a, b, radius) for a, b in pairwise(points)]
+    return np.asarray(np.minimum.reduce(rods))
 
 
 def _segment(

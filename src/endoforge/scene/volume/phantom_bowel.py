@@ -26,8 +26,9 @@ _COURSE = np.array(
         (32, -4, -96), (52, 32, -84), (28, 50, -62), (-14, 46, -58), (-38, 36, -82),  # sigmoid
         (-48, 16, -108), (-82, 6, -88),
         (-100, -10, -40), (-106, -26, 8), (-108, -26, 48), (-102, 2, 74),  # descending
+        # transverse and ascending
         (-84, 40, 50), (-56, 66, 12), (-14, 76, -16), (30, 74, -14), (66, 54, 14), (88, 30, 26),
-        (94, 0, 12), (96, -22, -12), (96, -24, -48), (88, -6, -82), (80, 4, -102),  # transverse, ascending
+        (94, 0, 12), (96, -22, -12), (96, -24, -48), (88, -6, -82), (80, 4, -102),
     ],
     dtype=np.float64,
 )  # fmt: skip
@@ -135,11 +136,11 @@ def _loop(
     way /= np.linalg.norm(way)
     bend = np.cross(way, rng.normal(0, 1, 3)) * rng.uniform(3, 9)
     half, radius = rng.uniform(9, 22), rng.uniform(8.0, 10.5)
-    points = along([place - half * way, place + bend, place + half * way])
+    points = along([place - half * way, place + bend, place + half * way], 8.0)
     part, axes, distance = canvas.tube(points, radius)
     distance = np.maximum(distance, trunk.room_mm[part] + 2.0)
     canvas.paint(part, canvas.share(distance), tissue.gut_wall, "small_bowel")
-    ridges = 1.2 * np.sin((axes[0] * way[0] + axes[1] * way[1] + axes[2] * way[2]) * 1.4)
+    ridges = 0.7 * np.sin((axes[0] * way[0] + axes[1] * way[1] + axes[2] * way[2]) * 1.4)
     inner = np.asarray(distance + rng.uniform(1.8, 3.5) + ridges, dtype=np.float32)
     canvas.paint(part, canvas.share(inner), tissue.chyme + rng.normal(0, 8), "small_bowel")
     if rng.random() < 0.12:

@@ -74,7 +74,7 @@ def _spleen(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> None:
     body = oval(axes, middle, radii, _turned(25, 0, 0))
     body = np.maximum(body, trunk.room_mm[part] + 3)
     body = np.maximum(body, under_diaphragm(axes, build))
-    hollow = oval(axes, middle + [44, 22, -6], radii * [1.0, 1.05, 1.2])
+    hollow = oval(axes, middle + np.array([44, 22, -6]), radii * [1.0, 1.05, 1.2])
     body = _lumpy(smooth_max(body, -hollow, 6.0), axes, 55.0, 2.5, 0.3 * (build.seed % 11))
     canvas.paint(part, canvas.share(body), tissue.spleen, "spleen")
 
@@ -98,9 +98,9 @@ def liver_shape(
     body = smooth_max(body, ((floor - axes[2]) * 0.85).astype(np.float32), 12.0)
     for place, radii in (
         (build.at(4, -44, 90), (44, 42, 120)),  # spine, caval vein, crura
-        (build.at(64, -50, 18), (34, 34, 62)),  # right kidney
+        (build.at(64, -52, 14), (31, 31, 58)),  # right kidney
         (build.at(-62, 8, 92), (56, 40, 44)),  # stomach
-        (build.at(30, 30, 52), (22, 24, 26)),  # porta, duodenum
+        (build.at(26, 26, 42), (20, 22, 20)),  # porta, duodenum
     ):
         hole = oval(axes, place, radii)
         body = smooth_max(body, -hole, 9.0)
@@ -132,12 +132,12 @@ def _liver_vessels(
 ) -> None:
     """The portal tree enters from below, the hepatic veins run together at the caval vein."""
     rng = np.random.default_rng((build.seed, 6))
-    deep = _places_within(canvas, liver, 9.0, 230, rng)
+    deep = _places_within(canvas, liver, 9.0, 150, rng)
     trunk = portal_trunk(build)
-    tree = grown_tree(trunk, deep[:130], 6.8, 0.7, rng)
+    tree = grown_tree(trunk, deep[:80], 7.2, 0.9, rng)
     draw_tree(canvas, tree, tissue.portal, "portal_vein_and_splenic_vein")
     exit_mm = np.array([24.0, float(build.spine_y(128)) + 50, 128.0])
-    hepatic = deep[130:]
+    hepatic = deep[80:]
     third = np.digitize(hepatic[:, 0], [build.wide * 18, build.wide * 62])
     for k, target in enumerate(
         (build.at(-10, 45, 104), build.at(48, 48, 88), build.at(98, -20, 82))
@@ -146,7 +146,7 @@ def _liver_vessels(
         if len(leaves):
             points = along([exit_mm, 0.5 * (exit_mm + target) + [0, 0, 5], target], 10.0)
             draw_tree(
-                canvas, grown_tree(points, leaves, 4.8, 0.7, rng), tissue.hepatic_vein, "liver"
+                canvas, grown_tree(points, leaves, 5.2, 0.9, rng), tissue.hepatic_vein, "liver"
             )
 
 
@@ -157,7 +157,7 @@ def _places_within(
     count: int,
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "count 3"]:
-    part, axes, distance = body
+    _, axes, distance = body
     inside = np.flatnonzero(distance < -depth_mm)
     chosen = np.unravel_index(rng.choice(inside, count), distance.shape)
     lines = [axes[k].reshape(-1)[chosen[k]] for k in range(3)]
@@ -172,7 +172,7 @@ def _pancreas(canvas: Canvas, build: Build, tissue: Tissue) -> None:
     )  # fmt: skip
     radius = evenly([9, 14, 9, 9.5, 9, 7], len(points)) * rng.uniform(0.85, 1.1)
     part, axes, distance = canvas.tube(points, radius, 6.0)
-    lobules = _lumpy(distance, axes, 9.0, 4.2, 0.5 * (build.seed % 5))
+    lobules = _lumpy(distance, axes, 10.0, 2.6, 0.5 * (build.seed % 5))
     canvas.paint(part, canvas.share(lobules), tissue.pancreas, "pancreas")
 
 
@@ -180,14 +180,14 @@ def _stomach(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> None
     """A bag of fluid with gas over it, and the duodenum."""
     rng = np.random.default_rng((build.seed, 8))
     points = along(
-        [build.at(-62, -22, 112), build.at(-68, 8, 100), build.at(-62, 38, 78), build.at(-38, 56, 56),
-         build.at(-6, 56, 50), build.at(18, 48, 54)]
+        [build.at(-62, -22, 112), build.at(-68, 8, 100), build.at(-62, 38, 78),
+         build.at(-38, 56, 56), build.at(-6, 56, 50), build.at(18, 48, 54)]
     )  # fmt: skip
     radius = evenly([24, 31, 29, 23, 15, 9], len(points)) * rng.uniform(0.88, 1.04)
     part, axes, distance = canvas.tube(points, radius, 8.0)
     distance = np.maximum(distance, under_diaphragm(axes, build, 3.0))
     distance = np.maximum(distance, trunk.room_mm[part] + 4)
-    folds = 1.6 * np.sin(axes[0] * 0.55 + 0.3 * axes[2]) * np.sin(axes[1] * 0.45 + axes[2] * 0.4)
+    folds = 1.1 * np.sin(axes[0] * 0.55 + 0.3 * axes[2]) * np.sin(axes[1] * 0.45 + axes[2] * 0.4)
     canvas.paint(part, canvas.share(distance), tissue.gut_wall, "stomach")
     inner = np.asarray(distance + 4.0 + folds, dtype=np.float32)
     canvas.paint(part, canvas.share(inner), tissue.fluid, "stomach")

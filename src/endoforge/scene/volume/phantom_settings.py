@@ -45,7 +45,7 @@ class PhantomSettings(Settings):
         (150.0, 168.0), description="half the width of the body at the navel, mm; own choice"
     )
     half_depth_mm: Distribution = Field(
-        (106.0, 124.0), description="half the depth of the body at the navel, mm; own choice"
+        (110.0, 130.0), description="half the depth of the body at the navel, mm; own choice"
     )
     skin_fat_mm: Distribution = Field(
         (10.0, 26.0), description="fat under the skin in front, mm; 10 to 30 on abdominal CT"
