@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from endoforge.errors import MissingDependency
-from endoforge.render.denoise import Guides, by_oidn, denoised, guided
+from endoforge.render.denoise import Guides, denoised, guided
 from endoforge.render.engine import start
+from endoforge.render.oidn import by_oidn
 
 start("cpu")
 

@@ -12,8 +12,8 @@ import mitsuba
 import numpy as np
 from jaxtyping import Bool, Float32
 
-from endoforge.errors import MissingDependency
 from endoforge.render.arrays import aligned
+from endoforge.render.oidn import by_oidn
 from endoforge.render.settings import DenoiseMethod
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
@@ -61,23 +61,6 @@ def denoised(noisy: Colour, guides: Guides, method: DenoiseMethod) -> Colour:
         return shown
     smooth = guided(shown, guides) if method == "guided" else by_oidn(shown)
     return np.where(guides.found[..., None], smooth, np.float32(0))
-
-
-def by_oidn(noisy: Colour) -> Colour:
-    """Let Intel's Open Image Denoise smooth the picture, by colour alone.
-
-    Raises:
-        MissingDependency: The package is not installed.
-    """
-    try:
-        import mitsuba_oidn
-    except ImportError as error:
-        raise MissingDependency(
-            f"the denoiser 'oidn' needs the package mitsuba-oidn ({error}); install "
-            "endoforge[denoise] or set denoise to 'guided'"
-        ) from error
-    smooth: Colour = np.array(mitsuba_oidn.denoise(np.ascontiguousarray(noisy), hdr=True))
-    return smooth
 
 
 def guided(noisy: Colour, guides: Guides) -> Colour:

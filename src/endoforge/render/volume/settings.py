@@ -49,13 +49,13 @@ class QualitySettings(Settings):
     )
     max_bounces: int = Field(
         16,
-        ge=0,
+        ge=1,
         le=1024,
-        description="most times that light is scattered after its first scattering in view; 0 is "
-        "light straight from the lamps; own choice: that of the published prototype",
+        description="collisions after which a path ends, so that light beyond is lost; 1 is light "
+        "straight from the lamps; own choice",
     )
     denoise: DenoiseMethod = Field(
-        "oidn",
+        "guided",
         description="how the picture is smoothed: guided by albedo, normals, depth and opacity "
         "(own filter), oidn (Intel's network; needs the extra `denoise`), or off",
     )
