@@ -35,8 +35,8 @@ _WALL = np.array(
 _FAT = np.array([(0.0, 1.0), (0.8, 0.8), (1.57, 0.75), (2.2, 1.1), (2.7, 0.8), (3.15, 0.35)])
 #: Middle of the vertebral bodies by height, mm.
 _SPINE = np.array(
-    [(-200, -60), (-160, -80), (-125, -72), (-95, -52), (-65, -38), (-25, -32), (20, -35),
-     (70, -43), (120, -52), (200, -57)]
+    [(-200, -56), (-160, -76), (-125, -68), (-95, -48), (-65, -33), (-25, -27), (20, -30),
+     (70, -37), (120, -46), (200, -52)]
 )  # fmt: skip
 
 _SKIN_MM = 1.8
@@ -159,7 +159,7 @@ def draw_muscles(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> 
         size = np.interp(heights, [-110, -70, 0, 80, 185], [8, 20, 26, 22, 17])
         back = build.spine_y(heights) - 36 - 0.15 * size
         # two columns beside the spine, the inner one nearer to it
-        for out, less in ((20.0, 0.8), (42.0, 0.95)):
+        for out, less in ((20.0, 0.8), (42.0, 0.82)):
             points = np.stack([np.full(24, side * out * build.wide), back, heights], axis=1)
             part, _, distance = canvas.tube(points, size * less)
             distance = np.maximum(distance, build.fat_mm * 0.6 + 2.5 - trunk.skin_mm[part])
@@ -178,7 +178,9 @@ def draw_muscles(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> 
         radius = np.interp(
             np.linspace(0, 1, len(points)), [0, 0.25, 0.5, 0.8, 1], [5, 13, 18, 18, 13]
         )
-        canvas.vessel(points, radius, tissue.muscle, f"iliopsoas_{name}")
+        part, axes, distance = canvas.tube(points, radius)
+        waves = np.sin(axes[0] / 6.0 + side) * np.cos(axes[1] / 5.0) * np.cos(axes[2] / 23.0)
+        canvas.paint(part, canvas.share(distance + 2.5 * waves), tissue.muscle, f"iliopsoas_{name}")
         points = along(
             [(side * 62, float(build.spine_y(z)) - 14, z) for z in (75, 40, 0, -35)]
         ) * np.array([build.wide, 1, 1])
@@ -297,4 +299,5 @@ def _cloud(
 ) -> Float32[np.ndarray, "i j k"]:
     """Slow random change over about as many voxels, of that standard deviation."""
     few = [max(int(n / voxels), 2) + 1 for n in shape]
-    return enlarged(np.float32(hu) * rng.standard_normal(few, dtype=np.float32), shape)
+    coarse: Float32[np.ndarray, "a b c"] = rng.standard_normal(few, dtype=np.float32)
+    return enlarged(np.float32(hu) * coarse, shape)

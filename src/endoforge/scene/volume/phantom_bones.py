@@ -80,7 +80,7 @@ def _arch(
     canal = y - 0.74 * wide - 9.5
     ring = np.hypot(axes[0] / 1.15, axes[1] - canal)
     upper = 1.0 if z > 85 else 0.0
-    tip = 32.0 - 7.0 * upper
+    tip = 29.0 - 7.0 * upper
     shell = np.maximum(np.abs(ring - 11.5) - 2.6, np.abs(axes[2] - z + 2) - 12.0)
     pieces = [
         shell,

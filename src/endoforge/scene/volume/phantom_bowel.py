@@ -24,11 +24,11 @@ _COURSE = np.array(
     [
         (0, -46, -182), (0, -62, -152), (4, -54, -122), (2, -30, -104),  # rectum
         (32, -4, -96), (52, 32, -84), (28, 50, -62), (-14, 46, -58), (-38, 36, -82),  # sigmoid
-        (-48, 16, -108), (-82, 6, -88),
-        (-100, -10, -40), (-106, -26, 8), (-108, -26, 48), (-102, 2, 74),  # descending
+        (-48, 18, -108), (-78, 22, -84),
+        (-92, 4, -42), (-106, -22, 8), (-108, -26, 48), (-102, 2, 74),  # descending
         # transverse and ascending
         (-84, 40, 50), (-56, 66, 12), (-14, 76, -16), (30, 74, -14), (66, 54, 14), (88, 30, 26),
-        (94, 0, 12), (96, -22, -12), (96, -24, -48), (88, -6, -82), (80, 4, -102),
+        (99, 6, 12), (98, -8, -14), (88, -2, -48), (82, 16, -80), (74, 22, -100),
     ],
     dtype=np.float64,
 )  # fmt: skip
@@ -117,10 +117,11 @@ def draw_small_bowel(
     for _ in range(1600):
         if len(placed) >= 105:
             break
-        place = build.at(rng.uniform(-82, 80), rng.uniform(0, 74), rng.uniform(-118, 18))
+        place = build.at(rng.uniform(-82, 80), rng.uniform(0, 74), rng.uniform(-122, 18))
         gap = np.linalg.norm(colon - place, axis=1) - wide
         crowd = min((float(np.linalg.norm(place - p)) for p in placed), default=99.0)
-        if gap.min() > 13.0 and crowd > 20.5:
+        low = float(np.linalg.norm((place - build.at(0, 16, -150)) / [1.2, 1.0, 1.0]))  # bladder
+        if gap.min() > 13.0 and crowd > 20.5 and low > 48.0:
             placed.append(place)
             _loop(canvas, trunk, place, tissue, rng)
 
@@ -175,30 +176,39 @@ def _fill(
     pool: tuple[BowelDraw, float, float],
     fluid: tuple[np.ndarray, float],
 ) -> None:
-    """Let fluid stand in the nearest low place: everything below its level that is connected."""
+    """Let fluid stand in the nearest low place, less deep where it would run over into the next."""
     bowel, at, depth = pool
-    axis, radius = bowel.axis_mm, bowel.colon.route.radius_mm
-    start = int(at * (len(axis) - 1))
-    near = slice(max(start - 160, 0), start + 160)
-    lowest = near.start + int(np.argmin(axis[near, 1] - radius[near]))
-    bottom = axis[lowest, 1] - radius[lowest]
-    reach = np.array([_POOL_REACH_MM] * 3)
-    part, axes = canvas.box(axis[lowest] - reach, axis[lowest] + reach)
     first, hu = fluid
-    local = tuple(
-        slice(max(p.start - int(f), 0), max(p.stop - int(f), 0))
-        for p, f in zip(part, first, strict=True)
-    )
-    inside = share[local] > 0.3
-    skip = [max(int(f) - p.start, 0) for p, f in zip(part, first, strict=True)]
-    heights = axes[1].reshape(-1)[skip[1] : skip[1] + inside.shape[1]][None, :, None]
-    below = np.clip((bottom + depth - heights) / canvas.step_mm + 0.5, 0.0, 1.0)
-    pieces, _ = ndimage.label(inside & (below > 0))
-    index = np.rint(canvas.index_of(axis[lowest])).astype(int) - first
-    index = index - [s.start for s in local]
-    column = pieces[index[0], : index[1] + 1, index[2]]
-    number = next((int(n) for n in column if n), 0)
-    if number:
-        grown = ndimage.binary_dilation(pieces == number)
-        view = filling[local]
-        view += grown * below.astype(np.float32) * (np.float32(hu) - view)
+    low = _low_place(bowel, at)
+    bottom = bowel.axis_mm[low] - np.array([0.0, bowel.colon.route.radius_mm[low], 0.0])
+    whole, axes = canvas.box(bottom - _POOL_REACH_MM, bottom + _POOL_REACH_MM)
+    start = [max(p.start, int(f)) for p, f in zip(whole, first, strict=True)]
+    stop = [min(p.stop, int(f) + n) for p, f, n in zip(whole, first, share.shape, strict=True)]
+    local = tuple(slice(a - int(f), b - int(f)) for a, b, f in zip(start, stop, first, strict=True))
+    heights = axes[1][:, start[1] - whole[1].start : stop[1] - whole[1].start]
+    index = np.rint(canvas.index_of(bowel.axis_mm[low])).astype(int) - start
+    for held_back in (1.0, 0.6, 0.35):
+        below = np.clip((bottom[1] + held_back * depth - heights) / canvas.step_mm + 0.5, 0.0, 1.0)
+        pieces, _ = ndimage.label((share[local] > 0.3) & (below > 0))
+        column = pieces[index[0], : index[1] + 1, index[2]]
+        number = int(column.max(initial=0))
+        sides = np.concatenate([pieces[[0, -1]].ravel(), pieces[:, :, [0, -1]].ravel()])
+        if number and not (sides == number).any():
+            grown = ndimage.binary_dilation(pieces == number)
+            view = filling[local]
+            view += grown * below.astype(np.float32) * (np.float32(hu) - view)
+            return
+
+
+def _low_place(bowel: BowelDraw, at: float) -> int:
+    """From a place along the colon, downhill to where fluid gathers; a point of its axis."""
+    route = bowel.colon.route
+    floor = bowel.axis_mm[:, 1] - route.radius_mm
+    stride = max(int(8.0 / route.step_mm), 1)
+    low = int(at * (len(floor) - 1))
+    while True:
+        near = slice(max(low - stride, 0), low + stride + 1)
+        best = near.start + int(np.argmin(floor[near]))
+        if best == low:
+            return low
+        low = best

@@ -46,7 +46,7 @@ def _turned(x_deg: float, y_deg: float, z_deg: float) -> Float[np.ndarray, "3 3"
 
 def _kidney(canvas: Canvas, build: Build, tissue: Tissue, side: float, name: str) -> None:
     rng = np.random.default_rng((build.seed, 3, int(side) + 1))
-    middle = build.at(side * 60, 0, 22 if side > 0 else 36) + rng.normal(0, 3, 3)
+    middle = build.at(side * 58, 0, 22 if side > 0 else 36) + rng.normal(0, 3, 3)
     middle[1] = float(build.spine_y(middle[2])) - 4
     size = rng.uniform(0.93, 1.07)
     part, axes = canvas.box(middle - 68, middle + 68)
@@ -74,7 +74,7 @@ def _spleen(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> None:
     body = oval(axes, middle, radii, _turned(25, 0, 0))
     body = np.maximum(body, trunk.room_mm[part] + 3)
     body = np.maximum(body, under_diaphragm(axes, build))
-    hollow = oval(axes, middle + np.array([44, 22, -6]), radii * [1.0, 1.05, 1.2])
+    hollow = oval(axes, middle + np.array([54, 26, -6]), radii * [1.0, 1.05, 1.2])
     body = _lumpy(smooth_max(body, -hollow, 6.0), axes, 55.0, 2.5, 0.3 * (build.seed % 11))
     canvas.paint(part, canvas.share(body), tissue.spleen, "spleen")
 
@@ -117,10 +117,10 @@ def _liver(canvas: Canvas, build: Build, trunk: Trunk, tissue: Tissue) -> None:
     pouch = build.at(46, 46, 36)
     turn = _turned(-30, 10, 0)
     gall = oval(axes, pouch, (14, 15, 31), turn)
-    body = smooth_max(body, -(gall - 1.5), 4.0)
+    body = smooth_max(body, -(gall + 0.5), 4.0)
     canvas.paint(part, canvas.share(body), tissue.liver, "liver")
-    canvas.paint(part, canvas.share(gall), tissue.liver - 20, "gallbladder")
-    canvas.paint(part, canvas.share(gall + 1.8), tissue.bile, "gallbladder")
+    canvas.paint(part, canvas.share(gall), tissue.gut_wall, "gallbladder")
+    canvas.paint(part, canvas.share(gall + 1.2), tissue.bile, "gallbladder")
     _liver_vessels(canvas, build, tissue, (part, axes, body))
 
 
