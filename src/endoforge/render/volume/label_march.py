@@ -5,7 +5,6 @@ The formulas are in docs/concepts/volume-labels.md. Places are in voxels, length
 file after `render.engine.start`.
 """
 
-import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -33,8 +32,9 @@ END_DEPTH = -math.log(1e-4)
 #: So far beyond a cell's border, in voxels, a step looks for its cell; floats end at about 1e-4.
 _NUDGE = 1e-3
 
-#: Steps within a cell: two on the way, this many where the sought place lies.
-_STEPS, _FINE_STEPS = 2, 8
+#: Steps within a cell: on the way, with organs, whose borders lie within cells, and where the
+#: sought place lies.
+_STEPS, _ORGAN_STEPS, _FINE_STEPS = 2, 4, 8
 
 _FAR = 1e30
 _STILL = 1e-9
@@ -112,12 +112,13 @@ def march(medium: Medium, ray: Ray, point_depth: Any, first_depth: Any) -> March
         point_depth: Optical depth at which the labelled point lies.
         first_depth: Optical depth of the first hit.
     """
+    steps = _steps(medium)
 
     def cell_step(m: March) -> March:
         end = _cell_end(medium, ray, m.at_mm)
         depth, left, moment = m.depth, m.left, m.moment
-        step_mm = (end - m.at_mm) * (1 / _STEPS)
-        for k, (first, last) in enumerate(_nodes(medium, ray, m.at_mm, end, _STEPS)):
+        step_mm = (end - m.at_mm) * (1 / steps)
+        for k, (first, last) in enumerate(_nodes(medium, ray, m.at_mm, end, steps)):
             more = depth_of_step(step_mm, first, last)
             bend = (first[1] - last[1]) * step_mm * (1 / 8)
             half = dr.clip(0.5 * more + bend, 0, more)  # extinction changes evenly
@@ -151,7 +152,7 @@ def march(medium: Medium, ray: Ray, point_depth: Any, first_depth: Any) -> March
     return done
 
 
-def depth_between(medium: Medium, ray: Ray, most: float) -> Any:
+def depth_between(medium: Medium, ray: Ray, most: Any) -> Any:
     """Optical depth of a ray; rays beyond `most` are not followed to their end.
 
     Args:
@@ -159,11 +160,12 @@ def depth_between(medium: Medium, ray: Ray, most: float) -> Any:
         ray: Where.
         most: An optical depth.
     """
+    steps = _steps(medium)
 
     def cell_step(at_mm: Any, depth: Any) -> tuple[Any, Any]:
         end = _cell_end(medium, ray, at_mm)
-        for first, last in _nodes(medium, ray, at_mm, end, _STEPS):
-            depth = depth + depth_of_step((end - at_mm) * (1 / _STEPS), first, last)
+        for first, last in _nodes(medium, ray, at_mm, end, steps):
+            depth = depth + depth_of_step((end - at_mm) * (1 / steps), first, last)
         return end, depth
 
     def step(at_mm: Any, depth: Any) -> Any:
@@ -230,24 +232,30 @@ def _exit(ray: Ray, at_mm: Any, low: Any, high: Any) -> Any:
     return dr.minimum(dr.maximum(dr.min(away), at_mm + least), ray.length_mm)
 
 
+def _steps(medium: Medium) -> int:
+    return _ORGAN_STEPS if medium.tables.several else _STEPS
+
+
 def _cell_end(medium: Medium, ray: Ray, at_mm: Any) -> Any:
     low = dr.floor(_ahead(ray, at_mm))
     return _exit(ray, at_mm, low, low + 1)
 
 
 def _nodes(medium: Medium, ray: Ray, begin: Any, end: Any, count: int) -> Iterator[Any]:
-    """Both ends of each part of a step within one cell: HU, extinction, and its integral."""
+    """Both ends of each part of a step within one cell: HU, extinction, and its integral.
+
+    HU within a cell are a cubic of the distance. Over each part they are taken as linear, moved so
+    that their mean is that of the parabola through both ends and the middle.
+    """
     part = (end - begin) * (1 / count)
     cell = cell_at(medium, _ahead(ray, begin))
-    places = [ray.start + (begin + k * part) * ray.step for k in range(count + 1)]
+    places = [ray.start + (begin + 0.5 * k * part) * ray.step for k in range(2 * count + 1)]
     hu = [hu_in(cell, place) for place in places]
-    if medium.voxels.organs is None:
-        nodes = [(h, *extinction(medium, mi.UInt32(0), h)) for h in hu]
-        yield from itertools.pairwise(nodes)
-        return
     for k in range(count):
-        table = table_at(medium, 0.5 * (places[k] + places[k + 1]))
-        yield tuple((h, *extinction(medium, table, h)) for h in hu[k : k + 2])
+        first, middle, last = hu[2 * k : 2 * k + 3]
+        bulge = (2 / 3) * (middle - 0.5 * (first + last))
+        table = table_at(medium, places[2 * k + 1])
+        yield tuple((h, *extinction(medium, table, h)) for h in (first + bulge, last + bulge))
 
 
 def _mean_left(more: Any, before: Any, after: Any) -> Any:

@@ -57,12 +57,14 @@ class Tables:
         of_organ: First entry of the table that holds for each organ number.
         leaps: How many blocks away the nearest occupied one is, for each block.
         entries: Of each table.
+        several: Some organs have tables of their own.
     """
 
     rows: Any
     of_organ: Any
     leaps: Any
     entries: int
+    several: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +136,7 @@ def upload_tables(volume: CtVolume, ranges: BlockRanges, tables: OrganTables) ->
             aligned(leaps(empty_blocks(ranges, sets, tables.tables)).astype(np.uint32))
         ),
         entries=entries,
+        several=volume.organs is not None and len(tables.tables) > 1,
     )
     dr.eval(uploaded.rows, uploaded.of_organ, uploaded.leaps)
     return uploaded
@@ -216,7 +219,7 @@ def organ_at(medium: Medium, place: Any, active: Any = True) -> Any:
 
 def table_at(medium: Medium, place: Any, active: Any = True) -> Any:
     """First entry of the table that holds at a place."""
-    if medium.voxels.organs is None:
+    if not medium.tables.several:
         return mi.UInt32(0)
     return dr.gather(mi.UInt32, medium.tables.of_organ, organ_at(medium, place, active), active)
 
