@@ -299,5 +299,5 @@ def _cloud(
 ) -> Float32[np.ndarray, "i j k"]:
     """Slow random change over about as many voxels, of that standard deviation."""
     few = [max(int(n / voxels), 2) + 1 for n in shape]
-    coarse: Float32[np.ndarray, "a b c"] = rng.standard_normal(few, dtype=np.float32)
-    return enlarged(np.float32(hu) * coarse, shape)
+    coarse = np.asarray(rng.standard_normal(few, dtype=np.float32) * np.float32(hu))
+    return np.asarray(enlarged(coarse, shape))

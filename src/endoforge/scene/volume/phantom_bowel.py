@@ -13,7 +13,7 @@ from endoforge.scene.anatomy.colon import ColonDraw, sample_colon, shape_colon
 from endoforge.scene.anatomy.findings_settings import PolypSettings
 from endoforge.scene.anatomy.route import Route, route_along
 from endoforge.scene.anatomy.settings import ColonSettings
-from endoforge.scene.volume.canvas import Canvas, along
+from endoforge.scene.volume.canvas import Canvas
 from endoforge.scene.volume.phantom_body import Build, Trunk
 from endoforge.scene.volume.phantom_settings import PhantomSettings
 from endoforge.scene.volume.tissue import Tissue
@@ -119,7 +119,7 @@ def draw_small_bowel(
             break
         place = build.at(rng.uniform(-82, 80), rng.uniform(0, 74), rng.uniform(-122, 18))
         gap = np.linalg.norm(colon - place, axis=1) - wide
-        crowd = min((float(np.linalg.norm(place - p)) for p in placed), default=99.0)
+        crowd = np.linalg.norm(np.array(placed or [[999.0] * 3]) - place, axis=1).min()
         low = float(np.linalg.norm((place - build.at(0, 16, -150)) / [1.2, 1.0, 1.0]))  # bladder
         if gap.min() > 13.0 and crowd > 20.5 and low > 48.0:
             placed.append(place)
@@ -137,7 +137,8 @@ def _loop(
     way /= np.linalg.norm(way)
     bend = np.cross(way, rng.normal(0, 1, 3)) * rng.uniform(3, 9)
     half, radius = rng.uniform(9, 22), rng.uniform(8.0, 10.5)
-    points = along([place - half * way, place + bend, place + half * way], 8.0)
+    t = np.linspace(-1.0, 1.0, 7)[:, None]
+    points = place + half * t * way + (1.0 - t * t) * bend
     part, axes, distance = canvas.tube(points, radius)
     distance = np.maximum(distance, trunk.room_mm[part] + 2.0)
     canvas.paint(part, canvas.share(distance), tissue.gut_wall, "small_bowel")

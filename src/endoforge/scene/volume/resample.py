@@ -7,7 +7,6 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Int16, Num, UInt8
 
 from endoforge.errors import SceneError
-from endoforge.scene.volume.gather import AIR_HU
 from endoforge.scene.volume.records import CtVolume
 from endoforge.scene.volume.scanner import filtered
 
@@ -33,7 +32,8 @@ def window(hu: Num[np.ndarray, "*any"], centre: float, width: float) -> Float32[
     if not width > 0:
         raise SceneError(f"a window is {width:g} HU wide; expected a width above 0, such as 400")
     low = np.float32(centre - 0.5 * width)
-    return np.clip((np.asarray(hu, dtype=np.float32) - low) / np.float32(width), 0.0, 1.0)
+    grey = (np.asarray(hu, dtype=np.float32) - low) / np.float32(width)
+    return np.asarray(np.clip(grey, 0.0, 1.0))
 
 
 def cropped(
@@ -150,19 +150,17 @@ def _blurred(
 def _interpolated(
     hu: Num[np.ndarray, "i j k"], places: list[Float64[np.ndarray, "new"]]
 ) -> Float32[np.ndarray, "a b c"]:
-    """Linear along each axis, one after the other; air outside."""
+    """Linear along each axis, one after the other; the outermost voxels reach to their sides."""
     result = np.asarray(hu)
     for axis, at in enumerate(places):
         moved = np.moveaxis(result, axis, 0)
-        low = np.floor(at).astype(int)
-        share = (at - low).astype(np.float32)
+        last = len(moved) - 1
+        held = np.clip(at, 0.0, last)
+        low = np.minimum(held.astype(int), max(last - 1, 0))
+        share = (held - low).astype(np.float32)
         out = np.empty((len(at), *moved.shape[1:]), np.float32)
-        for k in range(len(at)):
-            first, second = (
-                moved[n].astype(np.float32) if 0 <= n < len(moved) else np.float32(AIR_HU)
-                for n in (int(low[k]), int(low[k]) + 1)
-            )
-            out[k] = first * (1 - share[k]) + second * share[k] if share[k] else first
+        for k, (first, weight) in enumerate(zip(low.tolist(), share, strict=True)):
+            out[k] = moved[first] * (1 - weight) + moved[first + 1] * weight
         result = np.moveaxis(out, 0, axis)
     return np.ascontiguousarray(result)
 
