@@ -42,20 +42,27 @@ class VolumeOnDevice:
     voxels: Any
 
 
-def block_ranges(hu: Int16[np.ndarray, "i j k"]) -> BlockRanges:
-    """Find the lowest and the highest voxel of each block."""
-    return BlockRanges(_reduced(hu, np.minimum), _reduced(hu, np.maximum))
+def block_ranges(hu: Int16[np.ndarray, "i j k"], block: int = BLOCK) -> BlockRanges:
+    """Find the lowest and the highest voxel of each block.
+
+    Args:
+        hu: Hounsfield units.
+        block: Cells along each side of a block.
+    """
+    return BlockRanges(_reduced(hu, np.minimum, block), _reduced(hu, np.maximum, block))
 
 
-def organ_sets(volume: CtVolume, table_of_organ: UInt8[np.ndarray, "256"]) -> np.ndarray:
+def organ_sets(
+    volume: CtVolume, table_of_organ: UInt8[np.ndarray, "256"], block: int = BLOCK
+) -> np.ndarray:
     """Which tables hold somewhere in each block, one bit each (uint32)."""
     bits: UInt32[np.ndarray, "256"] = np.uint32(1) << np.minimum(
         table_of_organ, _MOST_TABLES - 1
     ).astype(np.uint32)
     if volume.organs is None:
-        counts = [len(_starts(n)) for n in volume.hu.shape]
+        counts = [len(_starts(n, block)) for n in volume.hu.shape]
         return np.full(counts, bits[0], np.uint32)
-    return _reduced(volume.organs, np.bitwise_or, bits)
+    return _reduced(volume.organs, np.bitwise_or, block, bits)
 
 
 def empty_blocks(
@@ -88,23 +95,26 @@ def leaps(empty: Bool[np.ndarray, "a b c"]) -> UInt8[np.ndarray, "a b c"]:
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def _starts(voxels: int) -> np.ndarray:
+def _starts(voxels: int, block: int) -> np.ndarray:
     """First voxel of each block along an axis; there is one cell fewer than voxels."""
-    return np.arange(0, max(voxels - 1, 1), BLOCK)
+    return np.arange(0, max(voxels - 1, 1), block)
 
 
-def _reduced(values: np.ndarray, join: np.ufunc, lookup: np.ndarray | None = None) -> np.ndarray:
+def _reduced(
+    values: np.ndarray, join: np.ufunc, block: int, lookup: np.ndarray | None = None
+) -> np.ndarray:
     """Join the values of each block and of the next block's first layer, along all three axes."""
     rows = []
-    for start in _starts(values.shape[0]):
-        slab = values[start : start + BLOCK + 1]
+    for start in _starts(values.shape[0], block):
+        slab = values[start : start + block + 1]
         slab = slab if lookup is None else lookup[slab]
-        rows.append(_along(_along(join.reduce(slab, axis=0), join, 0), join, 1))
+        plane = join.reduce(slab, axis=0)
+        rows.append(_along(_along(plane, join, 0, block), join, 1, block))
     return np.stack(rows)
 
 
-def _along(plane: np.ndarray, join: np.ufunc, axis: int) -> np.ndarray:
-    starts = _starts(plane.shape[axis])
+def _along(plane: np.ndarray, join: np.ufunc, axis: int, block: int) -> np.ndarray:
+    starts = _starts(plane.shape[axis], block)
     blocks = join.reduceat(plane, starts, axis=axis)
-    border = np.take(plane, np.minimum(starts + BLOCK, plane.shape[axis] - 1), axis=axis)
+    border = np.take(plane, np.minimum(starts + block, plane.shape[axis] - 1), axis=axis)
     return np.asarray(join(blocks, border))

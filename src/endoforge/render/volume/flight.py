@@ -12,7 +12,6 @@ from typing import Any
 import drjit
 import mitsuba
 
-from endoforge.render.volume.blocks import BLOCK
 from endoforge.render.volume.matter import Medium, corner_of, extinction_at, table_of
 from endoforge.render.volume.voxels import hu_between
 
@@ -23,6 +22,7 @@ mi: Any = mitsuba
 _NUDGE = 1e-4
 _FAR = 1e9
 _LEAST_STEP = 1e-9
+_ALMOST_ONE = 1 - 2**-24
 
 
 @dataclass
@@ -53,33 +53,54 @@ def ray_from(medium: Medium, origin: Any, direction: Any, longest_mm: Any, left:
     return Ray(mi.Point3f(origin), mi.Vector3f(direction), begin, end, left)
 
 
-def block_step(medium: Medium, ray: Ray) -> tuple[Any, Any]:
+@dataclass(frozen=True, eq=False)
+class Course:
+    """A ray in blocks, with what is reckoned once for all its steps.
+
+    Attributes:
+        start: Where it begins.
+        speed: Blocks per mm.
+        inverse: One over the speed.
+        nudge_mm: A step that surely leads over a border.
+    """
+
+    start: Any
+    speed: Any
+    inverse: Any
+    nudge_mm: Any
+
+
+def course_of(medium: Medium, ray: Ray) -> Course:
+    """Prepare a ray's flight."""
+    speed = ray.direction * medium.blocks_per_mm
+    speed = dr.select(dr.abs(speed) > _LEAST_STEP, speed, _LEAST_STEP)
+    nudge = _NUDGE * dr.rcp(dr.max(dr.abs(speed)))
+    return Course(ray.origin * medium.blocks_per_mm, speed, dr.rcp(speed), nudge)
+
+
+def block_step(medium: Medium, course: Course, at_mm: Any) -> tuple[Any, Any]:
     """Where the ray leaves its block (or the empty blocks around it), mm, and the majorant."""
-    per_block = medium.per_mm * (1 / BLOCK)
-    place = (ray.origin + ray.at_mm * ray.direction) * per_block
-    block = dr.clip(mi.Vector3i(dr.floor(place)), 0, mi.Vector3i(medium.blocks) - 1)
+    place = course.start + at_mm * course.speed
+    block = dr.clip(mi.Vector3i(place), 0, mi.Vector3i(medium.blocks) - 1)
     b = mi.Vector3u(block)
     index = (b.x * medium.blocks.y + b.y) * medium.blocks.z + b.z
     most = dr.gather(mi.Float, medium.matter.cells, index)
     reach = dr.maximum(-most, 1)  # blocks to the border, this one included
-    ahead = ray.direction > 0
-    border = dr.select(ahead, mi.Vector3f(block) + reach, mi.Vector3f(block) + (1 - reach))
-    speed = ray.direction * per_block
-    away = dr.select(dr.abs(speed) > _LEAST_STEP, (border - place) / speed, _FAR)
-    nudge = _NUDGE * dr.rcp(dr.max(dr.abs(speed)))
-    return ray.at_mm + dr.maximum(dr.min(away), 0) + nudge, dr.maximum(most, 0)
+    border = mi.Vector3f(block) + dr.select(course.speed > 0, reach, 1 - reach)
+    leaves = dr.min((border - course.start) * course.inverse)
+    return dr.maximum(leaves, at_mm) + course.nudge_mm, dr.maximum(most, 0)
 
 
-def advance(medium: Medium, ray: Ray) -> tuple[Ray, Any, Any]:
+def advance(medium: Medium, course: Course, ray: Ray) -> tuple[Ray, Any, Any]:
     """Fly to the next possible collision or the block's border.
 
     Returns:
         The ray, whether it may collide where it now is, and the majorant there.
     """
-    border, most = block_step(medium, ray)
+    border, most = block_step(medium, course, ray.at_mm)
     stop = ray.at_mm + ray.left * dr.rcp(dr.maximum(most, 1e-20))
     may = stop < dr.minimum(border, ray.end_mm)
-    left = dr.select(may, 0, ray.left - most * (border - ray.at_mm))
+    left = ray.left - most * (border - ray.at_mm)
     at = dr.select(may, stop, border)
     return Ray(ray.origin, ray.direction, at, ray.end_mm, left), may, most
 
@@ -89,3 +110,28 @@ def stopping(medium: Medium, ray: Ray, active: Any) -> Any:
     corner = corner_of(medium, ray.origin + ray.at_mm * ray.direction)
     hu = hu_between(medium.voxels, medium.size, corner, active)
     return extinction_at(medium, table_of(medium, corner, active), hu, active)
+
+
+def fly(medium: Medium, ray: Ray, random: Any, patience: Any) -> tuple[Ray, Any, Any]:
+    """Let photons fly until they collide or leave, or the others have waited long enough.
+
+    Returns:
+        The rays, the random numbers, and which of the photons have collided.
+    """
+    course = course_of(medium, ray)
+
+    def goes_on(ray: Ray, random: Any, hit: Any, steps: Any) -> Any:
+        return ~hit & (ray.at_mm < ray.end_mm) & (steps < patience)
+
+    def step(ray: Ray, random: Any, hit: Any, steps: Any) -> Any:
+        ray, may, most = advance(medium, course, ray)
+        stops = stopping(medium, ray, may)
+        mark = random.next_float32() * most
+        hit = may & (mark < stops)
+        again = dr.clip((mark - stops) * dr.rcp(most - stops), 0, _ALMOST_ONE)
+        ray.left = dr.select(may, -dr.log(1 - again), ray.left)
+        return ray, random, hit, steps + 1
+
+    begin = (ray, random, mi.Bool(False), mi.UInt32(0))
+    ray, random, hit, _ = dr.while_loop(begin, goes_on, step, label="flight")
+    return ray, random, hit

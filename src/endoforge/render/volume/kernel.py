@@ -14,7 +14,7 @@ import mitsuba
 
 from endoforge.render.numbers import Numbers
 from endoforge.render.volume.eye import Eye, ray_through
-from endoforge.render.volume.flight import Ray, advance, ray_from, stopping
+from endoforge.render.volume.flight import Ray, fly, ray_from
 from endoforge.render.volume.lights import Lights, disks_met, offers, sky_seen
 from endoforge.render.volume.matter import Medium, colours_at, corner_of, table_of
 from endoforge.render.volume.scattering import (
@@ -109,9 +109,8 @@ def trace(world: World) -> Sums:
         return lane.sums.paths < samples
 
     def step(lane: Lane) -> tuple[Lane]:
-        lane, collided = fly(world, lane, patience)
-        lane = land(world, lane, collided)
-        return (lane,)
+        ray, random, collided = fly(world.medium, lane.ray, lane.random, patience)
+        return (land(world, Lane(ray, lane.path, lane.sums, random), collided),)
 
     done: Lane = dr.while_loop((lane,), alive, step, label="paths")[0]
     return done.sums
@@ -156,32 +155,6 @@ def new_ray(world: World, random: Any) -> Ray:
 def free_depth(random: Any) -> Any:
     """Optical depth until the next possible collision."""
     return -dr.log(1 - random.next_float32())
-
-
-# ---- flight -------------------------------------------------------------------------------------
-
-
-def fly(world: World, lane: Lane, patience: Any) -> tuple[Lane, Any]:
-    """Let photons fly until they collide or leave, or the others have waited long enough.
-
-    Returns:
-        The lanes, and which of them have collided.
-    """
-    medium = world.medium
-
-    def goes_on(ray: Ray, random: Any, hit: Any, steps: Any) -> Any:
-        return ~hit & (ray.at_mm < ray.end_mm) & (steps < patience)
-
-    def step(ray: Ray, random: Any, hit: Any, steps: Any) -> Any:
-        ray, may, most = advance(medium, ray)
-        stops = stopping(medium, ray, may)
-        hit = may & (random.next_float32() * most < stops)
-        ray.left = dr.select(may & ~hit, free_depth(random), ray.left)
-        return ray, random, hit, steps + 1
-
-    begin = (lane.ray, lane.random, mi.Bool(False), mi.UInt32(0))
-    ray, random, hit, _ = dr.while_loop(begin, goes_on, step, label="flight")
-    return Lane(ray, lane.path, lane.sums, random), hit
 
 
 # ---- landing ------------------------------------------------------------------------------------
@@ -281,15 +254,24 @@ def survivors(world: World, path: Path, weight: Any, chance: Any) -> Any:
 
 def go_on(world: World, lane: Lane, answered: Any, out: Any) -> Lane:
     """Send lanes along their path again, or into the next one."""
-    path, sums, ray = lane.path, lane.sums, lane.ray
+    path = lane.path
     ended = out | (answered & (dr.max(path.weight) <= 0))
     back = answered & ~ended
-    sums.light = sums.light + dr.select(ended, path.light, 0)
-    sums.squares = sums.squares + dr.select(ended, dr.square(path.light), 0)
-    sums.paths = sums.paths + dr.select(ended, mi.UInt32(1), 0)
-    fresh = dr.select(ended, new_ray(world, lane.random), ray)
-    onward = ray_from(world.medium, ray.origin, path.toward, _FAR, free_depth(lane.random))
-    lane.ray = dr.select(back, onward, fresh)
     path.shadow = path.shadow & ~(answered | ended)
-    lane.path = dr.select(ended, new_path(), path)
+    lane = dr.if_stmt((lane,), ended, lambda lane: (next_path(world, lane),), lambda lane: (lane,))[
+        0
+    ]
+    onward = ray_from(
+        world.medium, lane.ray.origin, lane.path.toward, _FAR, free_depth(lane.random)
+    )
+    lane.ray = dr.select(back, onward, lane.ray)
     return lane
+
+
+def next_path(world: World, lane: Lane) -> Lane:
+    """Add up what the path has brought, and begin another."""
+    path, sums = lane.path, lane.sums
+    sums.light = sums.light + path.light
+    sums.squares = sums.squares + dr.square(path.light)
+    sums.paths = sums.paths + 1
+    return Lane(new_ray(world, lane.random), new_path(), sums, lane.random)

@@ -11,6 +11,10 @@ from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU, OrganTa
 from endoforge.render.volume.blocks import BlockRanges, leaps, organ_sets
 from endoforge.scene.volume.records import CtVolume
 
+#: Voxels along each side of a block. Measured on a 192³ phantom, outside and in a lumen, CPU seconds:
+#: 2: 1.96 and 4.72, 4: 1.53 and 3.39, 6: 1.60 and 3.43, 8: 2.02 and 3.56.
+CELL = 4
+
 #: Tables beyond this share a bit of a block's set (see `blocks.organ_sets`).
 _LAST_BIT = 31
 
@@ -27,7 +31,7 @@ def majorant_cells(
         Above 0: the largest extinction within the block, 1/mm. Below 0: the block is empty, and so
         are all whose number is within this distance minus 1 of its own along every axis.
     """
-    sets = organ_sets(volume, tables.table_of_organ)
+    sets = organ_sets(volume, tables.table_of_organ, CELL)
     most = majorants(ranges, sets, tables.tables)
     away: UInt8[np.ndarray, "a b c"] = leaps(most == 0)
     return np.where(most > 0, most * _MARGIN, -away.astype(np.float32)).astype(np.float32)

@@ -16,7 +16,7 @@ from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU, OrganTa
 from endoforge.render.arrays import aligned
 from endoforge.render.numbers import Numbers
 from endoforge.render.volume.blocks import BlockRanges
-from endoforge.render.volume.majorants import majorant_cells
+from endoforge.render.volume.majorants import CELL, majorant_cells
 from endoforge.render.volume.medium import Voxels
 from endoforge.render.volume.voxels import Corner, corner_at, organ_near
 from endoforge.scene.volume.records import CtVolume
@@ -33,6 +33,7 @@ class Matter:
 
     Attributes:
         cells: See `majorants.majorant_cells`.
+        counts: How many there are along i, j, k.
         extinction: Two floats per entry of each table: extinction, 1/mm, and its rise to the next.
         colours: Eight floats per entry: red, green, blue, roughness, f0, 0, 0, 0.
         of_organ: First entry of the table that holds for each organ number.
@@ -40,6 +41,7 @@ class Matter:
     """
 
     cells: Any
+    counts: Any
     extinction: Any
     colours: Any
     of_organ: Any
@@ -54,8 +56,9 @@ class Medium:
         voxels: The volume on the device.
         matter: The transfer function on the device.
         size: Voxels along i, j, k.
-        blocks: Blocks along i, j, k.
+        blocks: Blocks of majorants along i, j, k.
         per_mm: Voxels per mm along i, j, k.
+        blocks_per_mm: The same in blocks.
         extent_mm: From the first voxel's centre to the last one's.
     """
 
@@ -64,6 +67,7 @@ class Medium:
     size: Any
     blocks: Any
     per_mm: Any
+    blocks_per_mm: Any
     extent_mm: Any
 
 
@@ -75,8 +79,10 @@ def upload_matter(volume: CtVolume, ranges: BlockRanges, tables: OrganTables) ->
     stops[:, :-1, 1] = np.diff(tables.tables[..., EXTINCTION], axis=1)
     colours = np.zeros((count, entries, _ROW), np.float32)
     colours[..., :5] = tables.tables[..., EXTINCTION + 1 :]
+    cells = majorant_cells(volume, ranges, tables)
     matter = Matter(
-        cells=mi.Float(aligned(majorant_cells(volume, ranges, tables))),
+        cells=mi.Float(aligned(cells)),
+        counts=mi.UInt32(aligned(np.array(cells.shape, np.uint32))),
         extinction=mi.Float(aligned(stops)),
         colours=mi.Float(aligned(colours)),
         of_organ=mi.UInt32(aligned(tables.table_of_organ.astype(np.uint32) * np.uint32(entries))),
@@ -88,13 +94,18 @@ def upload_matter(volume: CtVolume, ranges: BlockRanges, tables: OrganTables) ->
 
 def medium_in_kernel(voxels: Voxels, matter: Matter, numbers: Numbers) -> Medium:
     """Bring volume and transfer function into a kernel."""
-    sizes = [dr.gather(mi.UInt32, voxels.sizes, k) for k in range(6)]
+    size, counts = (
+        mi.Vector3u(*(dr.gather(mi.UInt32, row, k) for k in range(3)))
+        for row in (voxels.sizes, matter.counts)
+    )
+    per_mm = numbers.vector("per_mm")
     return Medium(
         voxels,
         matter,
-        mi.Vector3u(*sizes[:3]),
-        mi.Vector3u(*sizes[3:]),
-        numbers.vector("per_mm"),
+        size,
+        counts,
+        per_mm,
+        per_mm * (1 / CELL),
         numbers.vector("extent_mm"),
     )
 

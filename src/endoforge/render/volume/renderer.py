@@ -14,8 +14,9 @@ from endoforge.optics.illumination import Surroundings
 from endoforge.optics.transfer import TransferFunction, check_transfer, organ_tables
 from endoforge.render import parameters
 from endoforge.render.engine import Device, start
-from endoforge.render.volume.blocks import block_ranges
+from endoforge.render.volume.blocks import VolumeOnDevice, block_ranges
 from endoforge.render.volume.label_pass import LabelPass, LabelRequest, check_volume
+from endoforge.render.volume.majorants import CELL
 from endoforge.render.volume.surroundings import SkyTables, sky_tables
 from endoforge.render.volume.view import Exposure, VolumeLabels, VolumeView
 from endoforge.scene.volume.records import CtVolume
@@ -65,7 +66,7 @@ class VolumeRenderer:
         from endoforge.render.volume.medium import upload_voxels
 
         self.volume, self.camera, self.transfer = volume, camera, check_transfer(transfer)
-        self._ranges = block_ranges(volume.hu)
+        self._ranges = block_ranges(volume.hu, CELL)
         self._voxels = upload_voxels(volume)
         self._eye = upload_eye(camera)
         self._matter = self._upload(self.transfer)
@@ -112,7 +113,8 @@ class VolumeRenderer:
     def labels(self, view: VolumeView, request: LabelRequest | None = None) -> VolumeLabels:
         """What is known of each pixel without noise; see `label_pass.LabelPass.labels`."""
         if self._labels is None:
-            self._labels = LabelPass(self.volume, self.camera, self.transfer, self._device)
+            shared = VolumeOnDevice(block_ranges(self.volume.hu), self._voxels)
+            self._labels = LabelPass(self.volume, self.camera, self.transfer, self._device, shared)
         return self._labels.labels(view.camera_from_world, request)
 
     def _upload(self, transfer: TransferFunction) -> "Matter":
