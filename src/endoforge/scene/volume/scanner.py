@@ -82,7 +82,7 @@ def scanned(
 
 
 def filtered(
-    values: Float32[np.ndarray, "i j k"], kernels: Sequence[Float32[np.ndarray, "taps"]]
+    values: Float32[np.ndarray, "i j k"], kernels: Sequence[Float32[np.ndarray, "_"]]
 ) -> Float32[np.ndarray, "i j k"]:
     """Filter along each axis by a symmetric kernel; the outermost values go on beyond the grid."""
     one, edge = np.ones(1, np.float32), cv2.BORDER_REPLICATE
