@@ -7,13 +7,14 @@ Nothing here is random and nothing depends on the renderer's inside: it needs `e
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
 from endoforge.errors import SettingsError
+from endoforge.render.volume.denoise import smoothing_s
 from endoforge.render.volume.settings import USUAL_SAMPLES, QualitySettings
 from endoforge.render.volume.view import Exposure, VolumeView
 
@@ -25,8 +26,11 @@ GAMMA, WHITE_PERCENTILE = 2.2, 99.0
 #: Fewer samples than this say too little about their own noise to stop by it.
 FEWEST_FOR_NOISE = 4
 
-#: No pass takes more samples, so that a preview and a time budget are served in time.
+#: No pass takes more samples, so that whoever waits hears of it now and then.
 LARGEST_PASS = 256
+
+#: A pass takes at most so many times the samples before it, as too little is known of the rest.
+_GROWTH = 8
 
 #: A pass that would fit less than this share of the time budget is left out.
 _LEFT_OVER = 0.04
@@ -35,6 +39,7 @@ _BOX_PX = 7
 _DARKEST = 1e-3
 
 
+@runtime_checkable
 class Exposes(Protocol):
     """What exposes: `render.volume.renderer.VolumeRenderer`, or a stand-in in tests."""
 
@@ -111,16 +116,18 @@ def exposed(
     quality: QualitySettings,
     on_progress: Callable[[Exposure], None] | None = None,
 ) -> Exposure:
-    """Expose a picture in passes of 1, 1, 2, 4, 8... samples until the rule is met.
+    """Expose a picture in growing passes until the rule is met.
 
-    Under `samples` and `noise` the passes follow from the settings and from the picture's own
-    numbers alone, so the same view gives the same bits; under `seconds` the clock decides. The
-    noise is that of all pixels together, so stopping by it does not favour lucky pixels.
+    Passes of a progressive picture take 1, 1, 2, 4, 8... samples, all others as many as the rule
+    lets foresee: each pass has a cost of its own. Under `samples` and `noise` they follow from the
+    settings and from the picture's own numbers alone, so the same view gives the same bits; under
+    `seconds` the clock decides. The noise is that of all pixels together, so that stopping by it
+    does not favour lucky pixels.
 
     Args:
         renderer: Exposes the passes; the sample counts are numbers to its kernel, not constants.
         view: What is seen; its seed makes the samples, and no pass repeats another's.
-        quality: The rule, its caps and the bounces. What it says on denoising is not read here.
+        quality: The rule, its caps and the bounces. A time budget keeps room for denoising.
         on_progress: Called after each pass with the picture so far; changes nothing.
 
     Returns:
@@ -129,7 +136,7 @@ def exposed(
     clock = time.perf_counter
     start = clock()
     so_far: Tally | None = None
-    size: int = 1
+    size = _first_pass(quality)
     while size > 0:
         first = so_far.samples if so_far else 0
         begin = clock()
@@ -139,8 +146,17 @@ def exposed(
         exposure = so_far.exposure()
         if on_progress is not None:
             on_progress(exposure)
-        size = _next_pass(exposure, quality, clock() - start, pace)
+        later = smoothing_s(exposure.radiance.size // 3, quality.denoise)
+        size = _next_pass(exposure, quality, clock() - start + later, pace)
     return exposure
+
+
+def _first_pass(quality: QualitySettings) -> int:
+    if quality.progressive or quality.seconds is not None:
+        return 1
+    if quality.noise is not None:
+        return min(FEWEST_FOR_NOISE, quality.max_samples)
+    return min(quality.samples or USUAL_SAMPLES, LARGEST_PASS)
 
 
 def _next_pass(exposure: Exposure, quality: QualitySettings, spent_s: float, pace_s: float) -> int:
@@ -154,7 +170,8 @@ def _next_pass(exposure: Exposure, quality: QualitySettings, spent_s: float, pac
         wanted = min(_missing(exposure, quality.noise), quality.max_samples - taken)
     else:
         wanted = (quality.samples or USUAL_SAMPLES) - taken
-    return max(min(wanted, taken, LARGEST_PASS), 0)
+    most = taken if quality.progressive else _GROWTH * taken
+    return max(min(wanted, most, LARGEST_PASS), 0)
 
 
 def _missing(exposure: Exposure, target: float) -> int:
@@ -173,9 +190,10 @@ def noise_of(exposure: Exposure) -> float:
 
     The displayed value is (radiance / white) ** (1 / 2.2), white being the 99th percentile of the
     picture. Its standard error in a pixel is that of the radiance times the slope of this curve
-    at the mean of the 7 x 7 pixels around; where that mean is white or more it is 0, and below a
-    thousandth of white the slope is that at a thousandth. -20 log10 of the result estimates the
-    picture's peak signal-to-noise ratio against the converged one.
+    at the mean of the 7 x 7 pixels around, or at white where that is brighter, or at a thousandth
+    of white where that is darker. -20 log10 of the result estimates the picture's peak
+    signal-to-noise ratio against the converged one; above 0.1, where the curve bends within the
+    noise, it is too hopeful.
 
     Returns:
         infinity for a single sample, whose noise nobody knows; 0 for a black picture.
@@ -186,8 +204,7 @@ def noise_of(exposure: Exposure) -> float:
     white = float(np.percentile(local, WHITE_PERCENTILE))
     if white <= 0:
         return 0.0
-    level = np.maximum(local / white, _DARKEST)
-    slope = np.where(level < 1, level ** (1 / GAMMA - 1) / (GAMMA * white), 0)
+    slope = np.clip(local / white, _DARKEST, 1) ** (1 / GAMMA - 1) / (GAMMA * white)
     return float(np.sqrt(np.mean(np.square(slope) * exposure.variance, dtype=np.float64)))
 
 

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32
 
-Plane = Float32[np.ndarray, "rows columns"]
-Planes = Float32[np.ndarray, "count rows columns"]
+Plane = Float32[np.ndarray, "_ _"]  # sizes differ from grid to grid
+Planes = Float32[np.ndarray, "_ _ _"]
 Picture = Float32[np.ndarray, "height width 3"]
 
 #: Every window has a standard deviation of one cell of its grid: 2, 4, 8... px.
@@ -65,7 +65,7 @@ class _Grid:
     guides: Planes
     pairs: Planes
     colours: Planes
-    mixed: Float32[np.ndarray, "count 3 rows columns"]
+    mixed: Float32[np.ndarray, "_ 3 _ _"]
     variance: Plane
 
 

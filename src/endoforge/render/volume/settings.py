@@ -38,14 +38,19 @@ class QualitySettings(Settings):
         None,
         gt=0,
         le=86400,
-        description="time per frame with labels and denoising, s; the only rule whose pictures "
-        "differ from run to run",
+        description="time per frame for the picture with its denoising, without labels, s; the "
+        "only rule whose pictures differ from run to run",
     )
     max_samples: int = Field(
         4096,
         ge=1,
         le=1 << 20,
         description="most paths per pixel under `noise` and `seconds`; own choice",
+    )
+    progressive: bool = Field(
+        False,
+        description="expose in passes of 1, 1, 2, 4, 8... samples, for a preview that gets better "
+        "while it is watched; costs time, and other random numbers are drawn",
     )
     max_bounces: int = Field(
         16,
