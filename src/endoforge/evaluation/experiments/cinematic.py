@@ -126,7 +126,7 @@ def _arms(settings: CinematicExperiment) -> Iterator[Arm]:
 def _test_sets(out: Path, settings: CinematicExperiment, say: Say) -> dict[str, Path]:
     unseen = _simulated(
         out / "data" / "unseen",
-        "cinematic",
+        settings.recipe,
         settings,
         (settings.test_frames, settings.seed + _UNSEEN),
         (*_cinematic(settings), f"randomise.anatomies={settings.unseen_volumes}"),
@@ -154,7 +154,7 @@ def _training_set(out: Path, settings: CinematicExperiment, arm: Arm, say: Say) 
     )
     return _simulated(
         out / "data" / str(arm.data),
-        "cinematic",
+        settings.recipe,
         settings,
         (arm.images, settings.seed),
         (*_cinematic(settings), f"randomise.anatomies={settings.volumes}", *looks),

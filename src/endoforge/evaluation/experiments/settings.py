@@ -40,6 +40,7 @@ class CinematicExperiment(Settings):
     steps: int = Field(600, ge=1, description="steps of each fine-tuning, whatever the number")
     learning_rate: float = Field(3e-4, gt=0, description="highest step size of fine-tuning")
     repeats: int = Field(1, ge=1, le=20, description="fine-tunings of each kind, of other seeds")
+    recipe: str = Field("cinematic", description="recipe of the cinematic pictures")
     independent: str = Field(
         "colon-unprepared",
         description="recipe of a domain that neither training saw: other renderer, lens and looks",
