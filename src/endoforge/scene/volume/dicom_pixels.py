@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int, Num
+from jaxtyping import Integer, Num
 
 from endoforge.errors import DataError
 from endoforge.scene.volume.gather import AIR_HU
+
+_PIXELS, _UNDEFINED = 0x7FE00010, 0xFFFFFFFF
 
 
 def hounsfield(file: Path, content: Any) -> Num[np.ndarray, "rows columns"]:
@@ -32,7 +34,7 @@ def hounsfield(file: Path, content: Any) -> Num[np.ndarray, "rows columns"]:
     return hu
 
 
-def stored_values(file: Path, content: Any) -> Int[np.ndarray, "rows columns"]:
+def stored_values(file: Path, content: Any) -> Integer[np.ndarray, "rows columns"]:
     """The numbers that are stored for the pixels of a slice.
 
     Raises:
@@ -44,12 +46,24 @@ def stored_values(file: Path, content: Any) -> Int[np.ndarray, "rows columns"]:
             f"{file} is no single grey slice ({content.get('SamplesPerPixel')} samples, "
             f"{content.get('NumberOfFrames') or 1} frames); convert it to one file per slice"
         )
-    if content.get("PixelData") is None:
+    raw = content.get_item(_PIXELS) if _PIXELS in content else None
+    if raw is None or raw.value is None:
         raise DataError(f"{file} has no pixels: it is cut, or no picture; get it again")
+    _check_length(file, raw)
     meta = getattr(content, "file_meta", None)
     syntax = None if meta is None else meta.get("TransferSyntaxUID")
     values = _unpacked(file, content) if _is_packed(syntax) else _plain(file, content)
     return _sign_extended(values, content)
+
+
+def _check_length(file: Path, raw: Any) -> None:
+    """Refuse pixels that state another length than the file has left for them."""
+    length = getattr(raw, "length", _UNDEFINED)
+    if length != _UNDEFINED and length != len(raw.value):
+        raise DataError(
+            f"{file} claims {length} bytes of pixels, but holds {len(raw.value)}; it is cut or "
+            "damaged, get it again"
+        )
 
 
 def _is_packed(syntax: Any) -> bool:
@@ -59,7 +73,7 @@ def _is_packed(syntax: Any) -> bool:
         return True
 
 
-def _plain(file: Path, content: Any) -> Int[np.ndarray, "rows columns"]:
+def _plain(file: Path, content: Any) -> Integer[np.ndarray, "rows columns"]:
     rows, columns, bits = int(content.Rows), int(content.Columns), int(content.BitsAllocated)
     if bits not in (8, 16, 32):
         raise DataError(f"{file} has {bits} bits per pixel; expected 8, 16 or 32")
@@ -75,7 +89,7 @@ def _plain(file: Path, content: Any) -> Int[np.ndarray, "rows columns"]:
     return np.frombuffer(content.PixelData, dtype, rows * columns).reshape(rows, columns)
 
 
-def _unpacked(file: Path, content: Any) -> Int[np.ndarray, "rows columns"]:
+def _unpacked(file: Path, content: Any) -> Integer[np.ndarray, "rows columns"]:
     try:
         values = content.pixel_array
     except MemoryError:
@@ -91,8 +105,8 @@ def _unpacked(file: Path, content: Any) -> Int[np.ndarray, "rows columns"]:
 
 
 def _sign_extended(
-    values: Int[np.ndarray, "rows columns"], content: Any
-) -> Int[np.ndarray, "rows columns"]:
+    values: Integer[np.ndarray, "rows columns"], content: Any
+) -> Integer[np.ndarray, "rows columns"]:
     """Keep only the bits that are in use, the highest of them the sign if there is one."""
     allocated = values.dtype.itemsize * 8
     stored = int(content.get("BitsStored") or allocated)
@@ -118,7 +132,7 @@ def _rescale(file: Path, content: Any) -> tuple[float, float]:
     return found
 
 
-def _padding(content: Any, stored: Int[np.ndarray, "rows columns"]) -> tuple[int, int] | None:
+def _padding(content: Any, stored: Integer[np.ndarray, "rows columns"]) -> tuple[int, int] | None:
     """Lowest and highest stored value that marks pixels outside the scan."""
     value = content.get("PixelPaddingValue")
     if value is None:

@@ -98,7 +98,7 @@ def _parsed(
         volume.add(chunk)
     hu, affine, done = volume.finished(str(path))
     if skew_deg(affine) > TILT_DEG:
-        hu, affine, note = unsheared(hu, affine, str(path))
+        hu, affine, note = unsheared(hu, affine, volume.slice_axis, str(path))
         done.append(note)
     notes += done + _stack_notes(stack)
     facts = {"modality": "CT", "series": str(series.number), "kernel": series.kernel}
@@ -154,15 +154,14 @@ def _files(path: Path) -> list[Path]:
 def _not_a_slice(file: Path, content: Any) -> str | None:
     """Why a file is no slice of a CT, though it is not damaged; None if it is one."""
     meta = getattr(content, "file_meta", None) or {}
-    kind = str(content.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
+    kind = str(meta.get("MediaStorageSOPClassUID") or content.get("SOPClassUID") or "")
     modality = _word(content.get("Modality"))
     if kind == _ENHANCED:
         raise DataError(f"{file} holds several slices in one file; convert it to one per file")
     if kind and kind != _CT:
         return f"no CT picture (modality {modality})"
     if not kind and not content.get("Rows") and not content.get("Modality"):
-        if _says_dicom(file):
-            raise DataError(f"{file} is a DICOM file that ends within its header; get it again")
+        _check_foreign(file)
         return "not DICOM"
     if modality not in ("CT", "unknown"):
         return f"no CT picture (modality {modality})"
@@ -171,9 +170,13 @@ def _not_a_slice(file: Path, content: Any) -> str | None:
     return None
 
 
-def _says_dicom(file: Path) -> bool:
+def _check_foreign(file: Path) -> None:
+    """Refuse what looks like a damaged slice; text and files with an ending of their own pass."""
     with open(file, "rb") as opened:
-        return opened.read(132)[128:] == b"DICM"
+        start = opened.read(512)
+    plain = re.fullmatch(r"(\.dcm|\.dicom|\.ima|\.img|\.\d+)?", file.suffix.lower())
+    if start[128:132] == b"DICM" or (plain and (b"\0" in start or not start)):
+        raise DataError(f"{file} is a DICOM file that ends within its header; get it again")
 
 
 def _number(groups: Mapping[str, Series], stated: Mapping[str, int | None]) -> None:

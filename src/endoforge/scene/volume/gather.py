@@ -86,12 +86,14 @@ class Gatherer:
         affine: From (column, row, slice) to the patient, mm.
         factors: Voxels that are averaged, by column, row and slice.
         tally: What was seen.
+        slice_axis: Axis of the volume along which slices are stacked.
     """
 
     shape: tuple[int, int, int]
     affine: Float64[np.ndarray, "4 4"]
     factors: tuple[int, int, int] = (1, 1, 1)
     tally: Tally = field(default_factory=Tally)
+    slice_axis: int = field(init=False)
 
     def __post_init__(self) -> None:
         slices, rows, columns = self.shape
@@ -99,6 +101,7 @@ class Gatherer:
         self._small = (small[0], small[1], small[2])
         coarse = coarser_affine(self.affine, self.factors)
         order: Order = order_of(coarse)
+        self.slice_axis = order.axis.index(2)
         self._hu = np.empty([small[axis] for axis in order.axis], np.int16)
         back = np.argsort(order.axis)
         flipped = self._hu[tuple(slice(None, None, -1 if f else 1) for f in order.flip)]

@@ -49,7 +49,7 @@ def parse_nifti_ct(path: Path, most_voxels: int, when_too_large: str) -> dict[st
         volume.add(_scaled(path, image, slab))
     hu, affine, notes = volume.finished(str(path))
     if skew_deg(affine) > TILT_DEG:
-        hu, affine, note = unsheared(hu, affine, str(path))
+        hu, affine, note = unsheared(hu, affine, volume.slice_axis, str(path))
         notes.append(note)
     with open(path, "rb") as file:
         digest = _sha256(file)

@@ -119,7 +119,7 @@ def draw_small_bowel(
             break
         place = build.at(rng.uniform(-82, 80), rng.uniform(0, 74), rng.uniform(-122, 18))
         gap = np.linalg.norm(colon - place, axis=1) - wide
-        crowd = np.linalg.norm(np.array(placed or [[999.0] * 3]) - place, axis=1).min()
+        crowd = np.linalg.norm(np.array([np.full(3, 999.0), *placed]) - place, axis=1).min()
         low = float(np.linalg.norm((place - build.at(0, 16, -150)) / [1.2, 1.0, 1.0]))  # bladder
         if gap.min() > 13.0 and crowd > 20.5 and low > 48.0:
             placed.append(place)

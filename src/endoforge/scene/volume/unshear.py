@@ -12,20 +12,25 @@ _LARGEST_TILT_DEG = 35.0
 
 
 def unsheared(
-    hu: Int16[np.ndarray, "i j k"], affine: Float64[np.ndarray, "4 4"], name: str
-) -> tuple[Int16[np.ndarray, "i j k"], Float64[np.ndarray, "4 4"], str]:
+    hu: Int16[np.ndarray, "i j k"], affine: Float64[np.ndarray, "4 4"], axis: int, name: str
+) -> tuple[Int16[np.ndarray, "_i _j _k"], Float64[np.ndarray, "4 4"], str]:
     """Shift every slice within its plane so that the axes of the grid stand squarely.
 
     Slices keep their planes; within them values are interpolated linearly, and the grid grows so
     that nothing is lost.
 
+    Args:
+        hu: The volume.
+        affine: Its world_from_voxel, mm.
+        axis: Along which slices are stacked.
+        name: For errors.
+
     Returns:
         The volume, its affine, and a note of what was done.
 
     Raises:
-        DataError: More than one axis is askew, or one by more than a gantry can tilt.
+        DataError: Slices are askew within, or stacked so by more than a gantry can tilt.
     """
-    axis = _stacking_axis(affine)
     tilt = skew_deg(affine)
     flat = [k for k in range(3) if k != axis]
     plane = affine[:3, flat]
@@ -48,16 +53,9 @@ def unsheared(
     return np.ascontiguousarray(back), square, note
 
 
-def _stacking_axis(affine: Float64[np.ndarray, "4 4"]) -> int:
-    """The axis that is not square to the other two."""
-    columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    cosines = np.abs(columns.T @ columns)
-    return int(np.argmin([cosines[1, 2], cosines[0, 2], cosines[0, 1]]))
-
-
 def _shifted(
     hu: Int16[np.ndarray, "i j slices"], drift: Float64[np.ndarray, "2"]
-) -> tuple[Int16[np.ndarray, "i j slices"], Float64[np.ndarray, "2"]]:
+) -> tuple[Int16[np.ndarray, "_i _j slices"], Float64[np.ndarray, "2"]]:
     """Shift each slice by its drift; also where the first pixel of the result lies, in pixels."""
     count = hu.shape[2]
     total = drift * (count - 1)
