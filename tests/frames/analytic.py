@@ -139,6 +139,10 @@ def with_all_labels(frame: Frame, ball: Ball, seen: Seen) -> Frame:
         material=np.where(seen.valid, np.where(seen.is_polyp, 2, 1), 0).astype(np.uint8),
         moving=seen.valid & seen.is_polyp & bool(sway.max() > 0),
         right=_right_eye(frame, ball, seen),
+        opacity=np.where(seen.valid, 0.998, 0.2).astype(np.float32),
+        expected_depth_mm=seen.depth_mm + np.float32(0.1),
+        first_depth_mm=seen.depth_mm - np.float32(0.1),
+        hu=np.where(seen.valid, np.where(seen.is_polyp, 55, -320), -1024).astype(np.int16),
         facts=_facts(frame, ball),
     )
 

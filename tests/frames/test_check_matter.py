@@ -59,8 +59,8 @@ def test_no_lens_raises_an_alarm(tmp_path, monkeypatch, camera):
 def test_some_of_the_labels_are_enough(tmp_path):
     folder = write_analytic_dataset(tmp_path / "set", 2, 3, full=True)
     rewrite(folder, lambda f: replace(f, shading=None, right=None, texture_mm=None), every=True)
-    labels = ["albedo", "back_flow_px", "back_occluded", "clean", "facts", "material", "moving"]
-    change_manifest(folder, optional_labels=[*labels, "specular"])
+    left = [name for name in ALL_LABELS if name not in ("shading", "right", "texture_mm")]
+    change_manifest(folder, optional_labels=left)
     assert check_dataset(folder).problems == []
 
 
@@ -238,8 +238,9 @@ FAULTS: Mapping[str, tuple[str, Callable[[Path], object]]] = {
 }  # fmt: skip
 
 ALL_LABELS = (
-    "albedo", "back_flow_px", "back_occluded", "clean", "facts", "material", "moving", "right",
-    "shading", "specular", "texture_mm",
+    "albedo", "back_flow_px", "back_occluded", "clean", "expected_depth_mm", "facts",
+    "first_depth_mm", "hu", "material", "moving", "opacity", "right", "shading", "specular",
+    "texture_mm",
 )  # fmt: skip
 
 

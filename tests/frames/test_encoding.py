@@ -247,6 +247,10 @@ def test_all_optional_labels_survive_within_the_precision_of_the_files():
     np.testing.assert_allclose(back.albedo, FULL.albedo, rtol=0.0055)
     np.testing.assert_allclose(back.shading, FULL.shading, rtol=0.0028)
     np.testing.assert_allclose(back.texture_mm, FULL.texture_mm, atol=0.011)
+    np.testing.assert_allclose(back.opacity, FULL.opacity, atol=0.002)
+    np.testing.assert_allclose(back.expected_depth_mm, FULL.expected_depth_mm, atol=0.0026)
+    np.testing.assert_allclose(back.first_depth_mm, FULL.first_depth_mm, atol=0.0026)
+    np.testing.assert_array_equal(back.hu, FULL.hu)
     np.testing.assert_allclose(back.back_flow_px, FULL.back_flow_px, atol=1 / 128 + 1e-4)
     assert back.facts == FULL.facts
 
@@ -316,8 +320,22 @@ def test_black_and_unlit_are_not_invalid():
         ({"shading": put((5, 6), -1.0)}, r"not below 0, got -1\.0"),
         ({"shading": put((5, 6), np.inf)}, "finite"),
         ({"texture_mm": put((5, 6), np.nan)}, "place on the texture"),
+        ({"opacity": put((5, 6), 1.1)}, r"opacity must be 0 to 1 in every pixel, got 1\.1"),
+        ({"opacity": put((5, 6), np.nan)}, "opacity must be 0 to 1"),
+        ({"expected_depth_mm": put((24, 32), 400.0)}, r"expected depth: depth reaches 400\.0 mm"),
+        ({"hu": put((5, 6), -1025)}, "HU must be -1024 or more, got -1025"),
     ],
-    ids=["bright", "no albedo", "negative light", "endless light", "no place"],
+    ids=[
+        "bright",
+        "no albedo",
+        "negative light",
+        "endless light",
+        "no place",
+        "too opaque",
+        "no opacity",
+        "too far",
+        "denser than nothing",
+    ],
 )
 def test_optional_values_that_do_not_fit_are_refused_with_the_frame(change, said):
     with pytest.raises(DataError, match=f"frame 2 of sequence 1.*{said}"):

@@ -115,9 +115,11 @@ def test_optional_labels_come_as_tensors_with_zero_where_invalid(tmp_path):
     for name in ("back_flow_px", "right_from_left_px"):
         assert shapes[name] == (2, 48, 64)
     for name in ("specular", "moving", "back_occluded", "right_valid", "right_occluded",
+                 "opacity", "expected_depth_mm", "first_depth_mm",
                  "right_depth_mm", "back_flow_valid", "right_from_left_valid"):  # fmt: skip
         assert shapes[name] == (1, 48, 64)
     assert item["material"].dtype == torch.uint8
+    assert item["hu"].dtype == torch.int16
     assert all(torch.isfinite(tensor.float()).all() for tensor in item.values())
     valid = item["valid"][0]
     np.testing.assert_array_equal(

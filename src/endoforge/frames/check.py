@@ -15,6 +15,7 @@ from endoforge.frames.check_flow import Fault
 from endoforge.frames.check_labels import frame_faults, pair_faults
 from endoforge.frames.check_matter import matter_faults, matter_pair_faults
 from endoforge.frames.check_right import right_faults
+from endoforge.frames.check_volume import volume_faults
 from endoforge.frames.dataset import label_fault
 from endoforge.frames.encoding import frame_from_members
 from endoforge.frames.frame import Frame
@@ -236,6 +237,7 @@ def _within(frame: Frame, manifest: DatasetManifest) -> Iterator[Fault]:
     if frame.valid.any():
         yield from matter_faults(frame, manifest.depth_scale_mm)
         yield from right_faults(frame, manifest.depth_scale_mm)
+        yield from volume_faults(frame, manifest)
         yield from facts_faults(frame, manifest)
 
 

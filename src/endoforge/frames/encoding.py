@@ -45,6 +45,13 @@ from endoforge.frames.planes import (
 )
 from endoforge.frames.png import Png, decode_png, encode_png
 from endoforge.frames.storage import parse_json, to_json
+from endoforge.frames.volume_planes import (
+    encode_further_depth,
+    encode_hu,
+    encode_opacity,
+    hu_of,
+    opacity_of,
+)
 from endoforge.geometry.cameras import Camera, camera_from_dict
 from endoforge.geometry.poses import check_pose
 
@@ -92,6 +99,7 @@ def frame_to_members(
         "instance.png": encode_png(frame.instance, {"meaning": "object number, 0 = none"}),
         "flow.png": encode_flow(frame.flow_px, frame.occluded, "the next frame", source),
         **_optional_files(frame, source),
+        **_volume_files(frame, depth_scale_mm, source),
         **({} if frame.right is None else _right_files(frame.right, depth_scale_mm, source)),
         "json": _encode_facts(frame, source),
     }
@@ -249,6 +257,21 @@ def _optional_files(frame: Frame, source: str) -> dict[str, bytes]:
     return files
 
 
+def _volume_files(frame: Frame, depth_scale_mm: float, source: str) -> dict[str, bytes]:
+    files = {}
+    if frame.opacity is not None:
+        files["opacity.png"] = encode_opacity(frame.opacity, source)
+    for name in ("expected", "first"):
+        depth = getattr(frame, f"{name}_depth_mm")
+        if depth is not None:
+            files[f"{name}_depth.png"] = encode_further_depth(
+                depth, frame.valid, depth_scale_mm, f"{source}, {name} depth"
+            )
+    if frame.hu is not None:
+        files["hu.png"] = encode_hu(frame.hu, source)
+    return files
+
+
 def _right_files(right: RightView, depth_scale_mm: float, source: str) -> dict[str, bytes]:
     source = f"{source}, right eye"
     return {
@@ -353,4 +376,8 @@ _DECODERS: Mapping[str, Callable[[Png, str], Arrays]] = {
     "right.image.png": lambda png, source: {"right_image": image_of(png, source)},
     "right.depth.png": _decode_right_depth,
     "right.flow.png": _decode_right_flow,
+    "opacity.png": lambda png, source: {"opacity": opacity_of(png, source)},
+    "expected_depth.png": lambda png, source: {"expected_depth_mm": depth_of(png, source)},
+    "first_depth.png": lambda png, source: {"first_depth_mm": depth_of(png, source)},
+    "hu.png": lambda png, source: {"hu": hu_of(png, source)},
 }

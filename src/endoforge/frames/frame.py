@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, UInt8, UInt16
+from jaxtyping import Bool, Float32, Float64, Int16, UInt8, UInt16
 
 from endoforge.geometry.cameras import Camera
 
@@ -76,6 +76,11 @@ class Frame:
             next one; elsewhere only the camera moves and flow follows from depth and poses alone.
             None if nothing moves.
         right: The second eye of a stereo scope.
+        opacity: Share of the eye's ray that a volume stops, 0 to 1; docs/concepts/volume-labels.md.
+        expected_depth_mm: Mean z at which a volume stops it, mm; NaN where it stops nothing.
+        first_depth_mm: z at which its opacity first passes the threshold of first hits, mm; NaN
+            where it never does.
+        hu: Hounsfield units at the labelled depth of a volume; -1024 where there is none.
         facts: Further plain values: lights, sensor, instruments, keypoints, objects, tracks.
     """
 
@@ -102,4 +107,8 @@ class Frame:
     material: UInt8[np.ndarray, "height width"] | None = None
     moving: Bool[np.ndarray, "height width"] | None = None
     right: RightView | None = None
+    opacity: Float32[np.ndarray, "height width"] | None = None
+    expected_depth_mm: Float32[np.ndarray, "height width"] | None = None
+    first_depth_mm: Float32[np.ndarray, "height width"] | None = None
+    hu: Int16[np.ndarray, "height width"] | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)

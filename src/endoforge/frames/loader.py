@@ -48,7 +48,9 @@ class FrameDataset(TorchDataset[Item]):
     * optional labels, where the data sets have them, in the same way: ``clean`` and
       ``right_image`` as the image, ``albedo``, ``shading`` and ``texture_mm`` as the normals,
       ``specular`` and ``moving`` as ``valid``, ``material`` as the label, ``back_flow_px`` and
-      ``right_from_left_px`` as the flow, ``right_depth_mm`` and ``right_valid`` as the depth.
+      ``right_from_left_px`` as the flow, ``right_depth_mm`` and ``right_valid`` as the depth,
+      ``opacity``, ``expected_depth_mm`` and ``first_depth_mm`` as the depth without a mask of their
+      own (0 where there is none), ``hu`` int16, height × width.
     """
 
     def __init__(

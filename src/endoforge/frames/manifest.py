@@ -50,8 +50,15 @@ OPTIONAL_CONVENTIONS: Mapping[str, str] = {
     "material": "object that texture_mm belongs to; 0 where nothing was met",
     "moving": "255 where tissue may move by itself between the previous frame and the next",
     "right": "second eye: image, depth, flow from the left picture, occlusion",
+    "opacity": "share of the eye's ray that the volume stops, 0 to 1",
+    "expected_depth_mm": "mean z at which the volume stops it, mm",
+    "first_depth_mm": "z at which its opacity first passes the threshold of first hits, mm",
+    "hu": "Hounsfield units at the depth; -1024 where there is none",
     "facts": "json: lights, sensor, instruments, keypoints, objects, tracks",
 }
+
+#: What the depth of a data set can mean.
+DepthRule = Literal["surface", "half", "expected", "first"]
 
 _RECORDED_VERSIONS = ("endoforge", "numpy", "mitsuba", "drjit")
 
@@ -80,6 +87,12 @@ class DatasetManifest(Settings):
         default_factory=dict, description="what the numbers mean; all of them if left out"
     )
     depth_scale_mm: float = Field(DEPTH_SCALE_MM, gt=0, description="mm per step of stored depth")
+    depth_rule: DepthRule = Field(
+        "surface",
+        description="what depth means: a surface, or in a volume the place where half of the eye's "
+        "ray is stopped, the mean place of stopping, or the first hit; see "
+        "docs/concepts/volume-labels.md",
+    )
     camera: dict[str, Any] | None = Field(
         None, description="the lens of all frames; null if it differs, each frame has its own"
     )

@@ -21,6 +21,10 @@ OPTIONAL_LABELS: Mapping[str, tuple[str, ...]] = {
     "material": ("material.png",),
     "moving": ("moving.png",),
     "right": ("right.image.png", "right.depth.png", "right.flow.png"),
+    "opacity": ("opacity.png",),
+    "expected_depth_mm": ("expected_depth.png",),
+    "first_depth_mm": ("first_depth.png",),
+    "hu": ("hu.png",),
     "facts": (),
 }
 
@@ -52,6 +56,10 @@ OPTIONAL_FIELDS: Mapping[str, str] = {
     "right_valid": "right.depth.png",
     "right_from_left_px": "right.flow.png",
     "right_occluded": "right.flow.png",
+    "opacity": "opacity.png",
+    "expected_depth_mm": "expected_depth.png",
+    "first_depth_mm": "first_depth.png",
+    "hu": "hu.png",
 }
 
 #: All that can be read on its own.

@@ -29,9 +29,9 @@ def test_png_files_are_read_by_others_and_say_their_scale(folder, dataset, tmp_p
     facts = json.loads((place / "json" / "000001.json").read_text())
     np.testing.assert_array_equal(facts["camera_from_world"], frame.camera_from_world)
     assert sorted(path.name for path in place.iterdir()) == [
-        "albedo", "back_flow", "clean", "depth", "flow", "image", "instance", "json", "label",
-        "material", "moving", "normal", "right_depth", "right_flow", "right_image", "shading",
-        "specular", "texture",
+        "albedo", "back_flow", "clean", "depth", "expected_depth", "first_depth", "flow", "hu",
+        "image", "instance", "json", "label", "material", "moving", "normal", "opacity",
+        "right_depth", "right_flow", "right_image", "shading", "specular", "texture",
     ]  # fmt: skip
 
 
@@ -66,6 +66,8 @@ def test_exr_files_hold_all_labels_as_numbers(folder, dataset, tmp_path):
     np.testing.assert_array_equal(planes["flow.U"], frame.flow_px[..., 0])
     for name in ("label", "instance", "material", "specular", "moving"):
         np.testing.assert_array_equal(planes[name], getattr(frame, name).astype(np.uint32))
+    np.testing.assert_array_equal(planes["hu"], frame.hu.astype(np.float32))
+    np.testing.assert_array_equal(planes["expected.Z"], frame.expected_depth_mm)
     with OpenEXR.File(str(out / "000001" / "000001.right.exr"), separate_channels=True) as file:
         right = {name: channel.pixels for name, channel in file.channels().items()}
     np.testing.assert_array_equal(right["Z"], frame.right.depth_mm)

@@ -21,7 +21,8 @@ def test_every_label_of_every_frame_comes_back(folder, dataset, tmp_path):
             for name in (
                 "image", "depth_mm", "valid", "normal_camera", "label", "instance", "flow_px",
                 "occluded", "clean", "albedo", "shading", "specular", "back_flow_px",
-                "back_occluded", "texture_mm", "material", "moving", "camera_from_world",
+                "back_occluded", "texture_mm", "material", "moving", "opacity",
+                "expected_depth_mm", "first_depth_mm", "hu", "camera_from_world",
                 "next_camera_from_world",
             ):  # fmt: skip
                 there = getattr(frame, name)

@@ -40,6 +40,10 @@ EXR_CHANNELS = {
     "material": ("material",),
     "specular": ("specular",),
     "moving": ("moving",),
+    "opacity": ("opacity",),
+    "expected_depth_mm": ("expected.Z",),
+    "first_depth_mm": ("first.Z",),
+    "hu": ("hu",),
 }
 
 #: The same for the file of the right eye.
@@ -108,7 +112,7 @@ def sequences(dataset: Dataset) -> Iterator[tuple[int, ShardReader]]:
 
 
 def channels_of(arrays: dict[str, Any], names: dict[str, tuple[str, ...]]) -> Channels:
-    """Split arrays into named planes: pictures as linear half floats, flags and numbers as uint32.
+    """Split arrays into named planes: pictures as linear half floats, whole numbers as uint32.
 
     Args:
         arrays: By field.
@@ -119,7 +123,8 @@ def channels_of(arrays: dict[str, Any], names: dict[str, tuple[str, ...]]) -> Ch
         if field not in arrays:
             continue
         array = linear_from_srgb(arrays[field]) if field in _PICTURES else arrays[field]
-        number = np.dtype(np.float32 if array.dtype == np.float32 else np.uint32)
+        signed = array.dtype in (np.float32, np.int16)
+        number = np.dtype(np.float32 if signed else np.uint32)
         kind = np.dtype(np.float16) if field in _PICTURES else number
         layers = array[..., None] if array.ndim == 2 else array
         for index, plane in enumerate(planes):
