@@ -9,12 +9,8 @@ from endoforge.errors import MissingDependency
 Colour = Float32[np.ndarray, "height width 3"]
 
 
-def by_oidn(noisy: Colour, albedo: Colour | None = None) -> Colour:
-    """Let Intel's Open Image Denoise smooth a picture of any brightness.
-
-    Args:
-        noisy: Scene-linear radiance.
-        albedo: Of what is seen, 0 to 1, as noisy as it comes; None to guess edges from colour.
+def by_oidn(noisy: Colour) -> Colour:
+    """Let Intel's Open Image Denoise smooth a scene-linear picture, by colour alone.
 
     Raises:
         MissingDependency: The package is not installed.
@@ -26,6 +22,5 @@ def by_oidn(noisy: Colour, albedo: Colour | None = None) -> Colour:
             f"the denoiser 'oidn' needs the package mitsuba-oidn ({error}); install "
             "endoforge[denoise] or set denoise to 'guided'"
         ) from error
-    guide = None if albedo is None else np.ascontiguousarray(albedo)
-    smooth = mitsuba_oidn.denoise(np.ascontiguousarray(noisy), albedo=guide, hdr=True)
+    smooth = mitsuba_oidn.denoise(np.ascontiguousarray(noisy), hdr=True)
     return np.asarray(smooth, dtype=np.float32)

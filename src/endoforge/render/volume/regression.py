@@ -5,7 +5,7 @@ In windows of several sizes each colour is a linear function of the guides; whic
 a place is estimated from the noise itself. Nothing here knows what the guides mean.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -21,10 +21,10 @@ _WINDOW_CELLS = 1.0
 #: The coarsest grid has at least so many cells along the shorter side.
 _FEWEST_CELLS = 32
 #: Slopes are held back as by a prior of standard deviation |local mean| / sqrt(this) per unit of
-#: a guide; best of a few on prototypes of cinematic pictures, as are the next two.
-_CAUTION = 3.0
+#: a guide; best of a few on drawn CTs, as are the next two.
+_CAUTION = 2.0
 #: Fits compete over a neighbourhood of this standard deviation, px...
-_CONTEST_PX = 8
+_CONTEST_PX = 4
 #: ...and one that is worse by this share of the noise's variance counts 1/e.
 _TOLERANCE = 0.03
 _LEAST_RIDGE = 1e-5
@@ -47,38 +47,41 @@ class Noisy:
 
 
 @dataclass(frozen=True, eq=False)
-class _Grid:
-    """Sums over the cells of a grid, whose edge is a power of two of pixels.
+class _Windows:
+    """Means and covariances in the windows around the cells of a grid.
 
     Attributes:
         cell_px: Edge of a cell.
-        weight: Share of the pixels that count.
-        guides: Their values.
-        pairs: Products of two guides each, as `_pairs` lists them.
-        colours: The three colours.
-        mixed: Products of each guide with each colour.
-        variance: Of the noise.
+        weight: Share of a cell's pixels that count.
+        guide: Mean of each guide.
+        colour: Mean of each colour.
+        spread: Covariance of two guides, by their numbers.
+        mixed: Covariance of each guide with each colour.
+        ridge: What is added to a guide's variance so that its slope does not follow noise.
     """
 
     cell_px: int
     weight: Plane
-    guides: Planes
-    pairs: Planes
-    colours: Planes
-    mixed: Float32[np.ndarray, "_ 3 _ _"]
-    variance: Plane
+    guide: Planes
+    colour: Planes
+    spread: Mapping[tuple[int, int], Plane]
+    mixed: Sequence[Planes]
+    ridge: Plane
 
 
-def fitted(noisy: Noisy, guide_sets: Sequence[Sequence[np.ndarray]]) -> Picture:
+def fitted(
+    noisy: Noisy, guides: Sequence[np.ndarray], choices: Sequence[Sequence[int]] | None = None
+) -> Picture:
     """Smooth a picture by local linear fits.
 
-    The result is a weighted mean of the fits for every set of guides and every window, and of the
-    noisy picture itself, so that it converges to the truth as the noise falls. The weights follow
-    from an unbiased estimate of each fit's error (Stein's).
+    The result is a weighted mean of the fits for every choice of guides and every window, and of
+    the noisy picture itself, so that it converges to the truth as the noise falls. The weights
+    follow from an unbiased estimate of each fit's error (Stein's).
 
     Args:
         noisy: The picture. Where it does not count, the result is a continuation of the rest.
-        guide_sets: Each a list of pictures (height, width) of order one without noise.
+        guides: Pictures (height, width) of order one without noise.
+        choices: Numbers of the guides that compete as one; None for all together.
 
     Source:
         He, Sun & Tang, *Guided image filtering*, ECCV 2010, section 3.4 (several guides), with
@@ -91,10 +94,10 @@ def fitted(noisy: Noisy, guide_sets: Sequence[Sequence[np.ndarray]]) -> Picture:
     variance = _padded(noisy.variance, coarsest)
     counts = _padded(noisy.counts.astype(np.float32), coarsest)
     contest = _Contest(colours, variance, counts)
-    for guides in guide_sets:
-        planes = np.stack([_centred(_padded(g.astype(np.float32), coarsest)) for g in guides])
-        for grid in _grids(planes, colours, variance, counts, coarsest):
-            contest.enter(*_fit(grid, planes))
+    planes = np.stack([_centred(_padded(g.astype(np.float32), coarsest)) for g in guides])
+    for windows in _all_windows(planes, colours, variance, counts, coarsest):
+        for choice in choices or [range(len(guides))]:
+            contest.enter(*_fit(windows, planes, choice))
     smooth = np.moveaxis(contest.result(), 0, -1)[:height, :width]
     return np.ascontiguousarray(np.maximum(smooth, 0))
 
@@ -139,63 +142,64 @@ def _coarsest(height: int, width: int) -> int:
     return cell
 
 
-def _grids(
+def _all_windows(
     guides: Planes, colours: Planes, variance: Plane, counts: Plane, coarsest: int
-) -> Iterator[_Grid]:
-    """Sums over ever larger cells, from 2 px on."""
-    products = [guides[i] * guides[j] for i, j in _pairs(len(guides))]
-    planes = [
-        counts,
-        variance * counts,
-        *(plane * counts for plane in (*guides, *products, *colours)),
-        *(g * c * counts for g in guides for c in colours),
-    ]
-    count, pairs = len(guides), len(products)
+) -> Iterator[_Windows]:
+    """Of ever larger cells, from 2 px on."""
+    counted, lit = guides * counts, colours * counts
+    numbers = range(len(guides))
+    planes = [counts, variance * counts, *counted, *lit]
+    planes += [guides[i] * counted[j] for i, j in _pairs(numbers)]
+    planes += [guide * colour for guide in guides for colour in lit]
     cell = 1
     while cell < coarsest:
         cell *= 2
         planes = [_halved(plane) for plane in planes]
-        rest = np.stack(planes[2:])
-        yield _Grid(
-            cell_px=cell,
-            weight=planes[0],
-            variance=planes[1],
-            guides=rest[:count],
-            pairs=rest[count : count + pairs],
-            colours=rest[count + pairs : count + pairs + 3],
-            mixed=rest[count + pairs + 3 :].reshape(count, 3, *planes[0].shape),
-        )
+        yield _windows(cell, planes, len(guides))
 
 
-def _fit(grid: _Grid, guides: Planes) -> tuple[Planes, Plane]:
-    """The linear fit around every cell, read at every pixel, and its leverage."""
-    count = len(guides)
-    weight = _blurred(grid.weight, _WINDOW_CELLS) + np.float32(1e-6)
-
-    def mean(plane: np.ndarray) -> np.ndarray:
-        blurred: np.ndarray = _blurred(plane, _WINDOW_CELLS) / weight
-        return blurred
-
-    guide = np.stack([mean(plane) for plane in grid.guides])
-    colour = np.stack([mean(plane) for plane in grid.colours])
-    window = np.float32(4 * np.pi * (_WINDOW_CELLS * grid.cell_px) ** 2)  # px, after both blurs
+def _windows(cell_px: int, sums: Sequence[Plane], count: int) -> _Windows:
+    """Blur the cells' sums and take the means' products away."""
+    share = _blurred(sums[0], _WINDOW_CELLS) + np.float32(1e-6)
+    means = iter([_blurred(plane, _WINDOW_CELLS) / share for plane in sums[1:]])
+    variance = next(means)
+    guide, colour = (np.stack([next(means) for _ in range(n)]) for n in (count, 3))
+    spread = {(i, j): next(means) - guide[i] * guide[j] for i, j in _pairs(range(count))}
+    mixed = [np.stack([next(means) for _ in range(3)]) - g * colour for g in guide]
     bright = np.square(colour.mean(axis=0))
-    ridge = _CAUTION / window * mean(grid.variance) / (bright + 1e-3 * bright.mean() + _TINY)
-    ridge = np.minimum(ridge, 1e6) + np.float32(_LEAST_RIDGE)
-    spread, right = {}, []
-    for plane, (i, j) in zip(grid.pairs, _pairs(count), strict=True):
-        spread[i, j] = mean(plane) - guide[i] * guide[j]
-    free = 1 + sum(np.maximum(spread[i, i], 0) / (spread[i, i] + ridge) for i in range(count))
-    for i in range(count):
-        spread[i, i] = np.maximum(spread[i, i], 0) + ridge
-        right.append(np.stack([mean(p) for p in grid.mixed[i]]) - guide[i] * colour)
-    slopes = solved(spread, right)
-    level = colour - sum(s * g for s, g in zip(slopes, guide, strict=True))
+    bright += 1e-3 * bright.mean() + np.float32(_TINY)
+    ridge = np.minimum(_CAUTION / _reach_px(cell_px) * variance / bright, 1e6) + _LEAST_RIDGE
+    return _Windows(cell_px, sums[0], guide, colour, spread, mixed, ridge.astype(np.float32))
+
+
+def _reach_px(cell_px: int) -> float:
+    """How many pixels a fit averages over, after the blur of sums and that of slopes."""
+    return 4 * np.pi * (_WINDOW_CELLS * cell_px) ** 2
+
+
+def _fit(windows: _Windows, guides: Planes, choice: Sequence[int]) -> tuple[Planes, Plane]:
+    """The linear fit in each window by some of the guides, read at every pixel, and its leverage.
+
+    The leverage is one share of the window's pixels for each free coefficient.
+    """
+    ridge, spread = windows.ridge, windows.spread
+    left: dict[tuple[int, int], np.ndarray] = {}
+    for a, b in _pairs(range(len(choice))):
+        left[a, b] = spread[choice[a], choice[b]]
+    free = np.ones_like(ridge)
+    for a in range(len(choice)):
+        own = np.maximum(left[a, a], 0)
+        left[a, a] = own + ridge
+        free += own / left[a, a]
+    slopes = solved(left, [windows.mixed[i] for i in choice])
+    level = windows.colour - sum(
+        slope * windows.guide[i] for slope, i in zip(slopes, choice, strict=True)
+    )
     shape = guides.shape[1:]
-    fit = _spread_out(level, grid.weight, shape)
-    for slope, plane in zip(slopes, guides, strict=True):
-        fit += _spread_out(slope, grid.weight, shape) * plane
-    return fit, _enlarged((free / window).astype(np.float32), shape)
+    fit = _read(level, windows.weight, shape)
+    for slope, i in zip(slopes, choice, strict=True):
+        fit += _read(slope, windows.weight, shape) * guides[i]
+    return fit, _enlarged(free / np.float32(_reach_px(windows.cell_px)), shape)
 
 
 def solved(
@@ -230,11 +234,11 @@ def solved(
     return unknown
 
 
-def _pairs(count: int) -> list[tuple[int, int]]:
-    return [(i, j) for i in range(count) for j in range(i, count)]
+def _pairs(numbers: range) -> list[tuple[int, int]]:
+    return [(i, j) for i in numbers for j in range(i, numbers.stop)]
 
 
-def _spread_out(planes: np.ndarray, weight: Plane, shape: tuple[int, ...]) -> np.ndarray:
+def _read(planes: np.ndarray, weight: Plane, shape: tuple[int, ...]) -> np.ndarray:
     """The mean over all windows that reach a pixel, each as much as its pixels count."""
     sure = weight + np.float32(1e-6)
     total = _blurred(sure, _WINDOW_CELLS)
