@@ -14,9 +14,8 @@ from jaxtyping import Float64
 from endoforge.distributions import draw
 from endoforge.errors import SceneError
 from endoforge.scene.anatomy.curves import unit
-from endoforge.scene.instruments.contact import Touchable
 from endoforge.scene.paths.aim import Unrest, in_range, poses_looking, sample_unrest
-from endoforge.scene.paths.room import Room
+from endoforge.scene.paths.room import Room, Tissue
 from endoforge.scene.paths.safety import check_clear, clear_of, free_way, smooth_below
 from endoforge.scene.paths.settings import LaparoscopeSettings
 from endoforge.scene.paths.targets import Target
@@ -263,7 +262,7 @@ def _depth_in_room(
     port: Target,
     shaft: Float64[np.ndarray, "frames 3"],
     depth_mm: Float64[np.ndarray, "frames"],
-    tissue: Touchable,
+    tissue: Tissue,
     settings: LaparoscopeSettings,
 ) -> Float64[np.ndarray, "frames"]:
     """The depth, or less where the shaft would meet tissue or the lens come too near to it."""

@@ -7,13 +7,17 @@ from typing import assert_never
 import numpy as np
 from jaxtyping import Float64
 
+from endoforge.scene.paths.aim import centres_of
 from endoforge.scene.paths.inspection import inspect
 from endoforge.scene.paths.laparoscope import move_laparoscope
+from endoforge.scene.paths.orbit import orbit
 from endoforge.scene.paths.recorded import follow_recording
 from endoforge.scene.paths.room import Room
+from endoforge.scene.paths.safety import check_clear
 from endoforge.scene.paths.settings import (
     InspectionSettings,
     LaparoscopeSettings,
+    OrbitSettings,
     RecordedSettings,
     ViewsSettings,
 )
@@ -21,9 +25,15 @@ from endoforge.scene.paths.views import scatter_views
 from endoforge.scene.paths.wall_hits import sample_hits, with_hits
 from endoforge.scene.settings import TrajectorySettings
 from endoforge.scene.trajectory import fly_through
+from endoforge.scene.volume.walls import VolumeTissue
 
 AnyPath = (
-    TrajectorySettings | InspectionSettings | LaparoscopeSettings | RecordedSettings | ViewsSettings
+    TrajectorySettings
+    | InspectionSettings
+    | LaparoscopeSettings
+    | RecordedSettings
+    | ViewsSettings
+    | OrbitSettings
 )
 
 
@@ -75,6 +85,8 @@ def camera_path(settings: AnyPath, room: Room, rng: np.random.Generator, frames:
             return along(follow_recording(room, settings, rng, frames, first))
         case ViewsSettings():
             return CameraPath(scatter_views(room, settings, rng, frames), continuous=False)
+        case OrbitSettings():
+            return along(orbit(room, settings, rng, frames))
         case _:
             assert_never(settings)
 
@@ -99,6 +111,8 @@ def _tube(
 ) -> Float64[np.ndarray, "poses 4 4"]:
     """A fly-through with its contacts with the wall."""
     poses = fly_through(room.lumen(), settings, rng, frames + 1)
+    if isinstance(room.surface, VolumeTissue):
+        check_clear(centres_of(poses), room, settings.clearance_mm)
     if settings.wall_hits == (0.0, 0.0):
         return poses
     return with_hits(poses, sample_hits(settings, rng, len(poses)), room.tissue)

@@ -13,6 +13,10 @@ from endoforge.scene.instruments.contact import Touchable, touchable
 from endoforge.scene.paths.inside import Winding, same_side, winding_of
 from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import Centreline, Surface
+from endoforge.scene.volume.walls import VolumeTissue
+
+#: What a camera keeps clear of, ready for questions about distance: triangles, or a CT's walls.
+Tissue = Touchable | VolumeTissue
 
 _REFERENCES = 9
 _DOOR_MM, _FRONT_MM = 20.0, 3.0
@@ -23,24 +27,26 @@ class Room:
     """An anatomy as a camera path sees it.
 
     Attributes:
-        surface: All tissue; its triangles face the room.
+        surface: All tissue: triangles that face the room, or the walls in a CT.
         centreline: Where a tube may be travelled; None where there is no lumen.
         targets: Places to look at.
         ports: Places where a laparoscope may enter, their normals pointing inwards.
     """
 
-    surface: Surface
+    surface: Surface | VolumeTissue
     centreline: Centreline | None = None
     targets: tuple[Target, ...] = ()
     ports: tuple[Target, ...] = ()
 
     @cached_property
-    def tissue(self) -> Touchable:
+    def tissue(self) -> Tissue:
         """The tissue, ready for questions about distance.
 
         Raises:
             SceneError: There is none.
         """
+        if isinstance(self.surface, VolumeTissue):
+            return self.surface
         tissue = touchable(self.surface)
         if tissue is None:
             raise SceneError("the anatomy must have triangles to keep clear of, got none")
@@ -50,12 +56,15 @@ class Room:
         """True for points in the room that cameras share: in no organ, and in front of the walls.
 
         Judged by a few points that surely lie there: on the centre line, inside the ports, or in
-        front of the targets.
+        front of the targets. A CT tells it by its own values.
         """
+        if isinstance(self.surface, VolumeTissue):
+            return self.surface.holds(points_mm)
         return same_side(self._winding, points_mm, self._surely_free())
 
     @cached_property
     def _winding(self) -> Winding:
+        assert isinstance(self.surface, Surface)  # a CT is asked for its values instead
         return winding_of(self.surface.vertices_mm, self.surface.faces)
 
     def _surely_free(self) -> Float64[np.ndarray, "points 3"]:

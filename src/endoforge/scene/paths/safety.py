@@ -6,8 +6,9 @@ from jaxtyping import Float, Float64
 from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
 from endoforge.errors import SceneError
-from endoforge.scene.instruments.contact import Touchable, nearest
-from endoforge.scene.paths.room import Room
+from endoforge.scene.instruments.contact import nearest
+from endoforge.scene.paths.room import Room, Tissue
+from endoforge.scene.volume.walls import VolumeTissue
 
 _STEPS = 80
 _CLOSE_MM = 0.02
@@ -16,17 +17,19 @@ _BLOCK = 512  # points asked for at once, so that memory stays small
 
 
 def clear_of(
-    points_mm: Float[np.ndarray, "points 3"], tissue: Touchable
+    points_mm: Float[np.ndarray, "points 3"], tissue: Tissue
 ) -> Float64[np.ndarray, "points"]:
     """Distance from each point to the nearest tissue, mm; below 0 inside it or behind a wall."""
     points = np.asarray(points_mm, dtype=np.float64)
+    if isinstance(tissue, VolumeTissue):
+        return tissue.distance(points)
     blocks = [points[k : k + _BLOCK] for k in range(0, len(points), _BLOCK)]
     found = [nearest(tissue, block).distance_mm for block in blocks]
     return np.concatenate(found) if found else np.zeros(0)
 
 
 def free_way(
-    tissue: Touchable,
+    tissue: Tissue,
     start_mm: Float64[np.ndarray, "rays 3"],
     direction: Float64[np.ndarray, "rays 3"],
     longest_mm: Float64[np.ndarray, "rays"],
@@ -96,7 +99,7 @@ def check_clear(
         place = np.round(positions_mm[frame], 1).tolist()
         raise SceneError(
             f"{what} must stay in the free room, but in frame {frame - 1}, at {place} mm, it is "
-            f"inside an organ or outside the lumen, {apart[frame]:.1f} mm from the surface; choose "
+            f"{_where(room)}, {apart[frame]:.1f} mm from the surface; choose "
             "another start, target or scale"
         )
     worst = int(apart.argmin())
@@ -107,3 +110,10 @@ def check_clear(
             f"{place} mm, it comes as near as {apart[worst]:.2f} mm; lower the clearance or choose "
             "another path"
         )
+
+
+def _where(room: Room) -> str:
+    """What a lost camera is in."""
+    if isinstance(room.surface, VolumeTissue):
+        return "in tissue or in another gas of the CT"
+    return "inside an organ or outside the lumen"

@@ -176,6 +176,54 @@ class ViewsSettings(Settings):
         return self
 
 
+class OrbitSettings(Settings):
+    """A camera that goes round a place and looks at it, from outside the body or inside a hollow.
+
+    Source:
+        Ranges are our own choice; abdominal CT is usually shown from the front, turned about the
+        body's axis.
+    """
+
+    path: Literal["orbit"] = "orbit"
+    side: Literal["outside", "inside"] = Field(
+        "outside", description="of a CT: outside the body, or in the lumen that was chosen"
+    )
+    target: str = Field(
+        "body", description="what is looked at: a target's name or its beginning; empty takes any"
+    )
+    distance_mm: Distribution = Field(
+        (350.0, 700.0), description="from the lens to the target, mm; farther where tissue is there"
+    )
+    nearer: Distribution = Field(
+        (0.7, 1.0), description="how near it comes, as a share of the distance; own choice"
+    )
+    azimuth_deg: Distribution = Field(
+        (-180.0, 180.0),
+        description="where it begins: 0 in front of the patient, 90 at the right side, degrees",
+    )
+    elevation_deg: Distribution = Field(
+        (-20.0, 50.0), description="how far towards the head it stands above the target, degrees"
+    )
+    turn_deg: Distribution = Field(
+        (0.3, 1.5), description="mean way around per frame, degrees; to either side"
+    )
+    rise_deg: Distribution = Field(
+        (0.0, 15.0), description="how far the elevation changes on the way, degrees"
+    )
+    off_centre_deg: Distribution = Field(
+        (0.0, 5.0), description="how far the target leaves the middle of the view, degrees"
+    )
+    roll_deg: Distribution = Field((0.0, 10.0), description="slow rotation about the view, degrees")
+    clearance_mm: float = Field(
+        5.0, ge=0.5, le=100, description="least distance from the lens to tissue, mm"
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "OrbitSettings":
+        check_ends(self, _ORBIT)
+        return self
+
+
 def _path_kind(value: Any) -> str | None:
     keys = keys_of(value)
     return None if keys is None else f"({keys.get('path', 'tube')})"
@@ -187,7 +235,8 @@ PathSettings = Annotated[
     | Annotated[InspectionSettings, Tag("(inspection)")]
     | Annotated[LaparoscopeSettings, Tag("(laparoscope)")]
     | Annotated[RecordedSettings, Tag("(recorded)")]
-    | Annotated[ViewsSettings, Tag("(views)")],
+    | Annotated[ViewsSettings, Tag("(views)")]
+    | Annotated[OrbitSettings, Tag("(orbit)")],
     Discriminator(_path_kind),
 ]
 
@@ -214,6 +263,16 @@ _LAPAROSCOPE: dict[str, tuple[float, float]] = {
     "post_turn_deg": (0.0, 180.0),
     "horizon_deg": (0.0, 90.0),
     "tremor_mm": (0.0, 3.0),
+}
+_ORBIT: dict[str, tuple[float, float]] = {
+    "distance_mm": (2.0, 2000.0),
+    "nearer": (0.1, 1.0),
+    "azimuth_deg": (-360.0, 360.0),
+    "elevation_deg": (-85.0, 85.0),
+    "turn_deg": (0.0, 30.0),
+    "rise_deg": (0.0, 60.0),
+    "off_centre_deg": (0.0, 60.0),
+    "roll_deg": (0.0, 180.0),
 }
 _VIEWS: dict[str, tuple[float, float]] = {
     "distance_mm": (5.0, 400.0),

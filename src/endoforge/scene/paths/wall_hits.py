@@ -9,8 +9,8 @@ from jaxtyping import Float64
 from endoforge.distributions import draw
 from endoforge.geometry.poses import rotation_from_vector
 from endoforge.scene.anatomy.curves import unit
-from endoforge.scene.instruments.contact import Touchable
 from endoforge.scene.paths.aim import centres_of
+from endoforge.scene.paths.room import Tissue
 from endoforge.scene.paths.safety import free_way, smooth_below
 from endoforge.scene.settings import TrajectorySettings
 
@@ -77,7 +77,7 @@ def sample_hits(
 
 
 def with_hits(
-    poses: Float64[np.ndarray, "poses 4 4"], hits: tuple[WallHit, ...], tissue: Touchable
+    poses: Float64[np.ndarray, "poses 4 4"], hits: tuple[WallHit, ...], tissue: Tissue
 ) -> Float64[np.ndarray, "poses 4 4"]:
     """Let the tip leave its path towards the wall; it never enters the wall.
 
@@ -100,7 +100,7 @@ def _deflected(
     poses: Float64[np.ndarray, "frames 4 4"],
     share: Float64[np.ndarray, "frames"],
     hit: WallHit,
-    tissue: Touchable,
+    tissue: Tissue,
 ) -> Float64[np.ndarray, "frames 4 4"]:
     """Move each camera by its share of the free way, and turn it by its share of the angle."""
     middle = poses[int(share.argmax()), :3, :3]

@@ -7,7 +7,8 @@
    down 40 mm or more, and abuts on lung (0.9).
 4. Most of its surface abuts on lung: a bulla or a small airway, part of the lung (0.8).
 5. It lies higher than a third of the lungs' height: gullet, chest wall (0.5).
-6. The stomach: a compact bubble in the upper, middle or left belly (0.45; only a mask is surer).
+6. The stomach: the largest compact bubble in the upper, middle or left belly (0.45; only a mask is
+   surer).
 7. The colon: a wide piece, or one many times as long as wide (0.6 to 0.85, by its size).
 8. Anything else of the belly: some bowel (0.5).
 """
@@ -50,7 +51,7 @@ def judged(found: GasPieces) -> GasMap:
     """Give every piece of gas its kind."""
     frame = _Frame(found)
     regions = [_judge(piece, frame) for piece in found.pieces]
-    regions = _one_airway(regions)
+    regions = _only_largest(_only_largest(regions, "airway", "other"), "stomach", "bowel")
     regions.sort(key=lambda region: -region.piece.volume_ml)
     totals: dict[str, float] = {}
     for region in regions:
@@ -180,17 +181,17 @@ def _is_middle(section: Bool[np.ndarray, "i j"], k: int, frame: _Frame) -> bool:
     world = frame.found.coarse.world_from_voxel
     at = np.array([*np.argwhere(section).mean(axis=0), k])
     x = float((world[:3, :3] @ at + world[:3, 3])[0])
-    return abs(x - frame.middle[0]) < _TRACHEA_ASIDE_MM
+    return bool(abs(x - frame.middle[0]) < _TRACHEA_ASIDE_MM)
 
 
-def _one_airway(regions: list[GasRegion]) -> list[GasRegion]:
-    """Of several airways by the rules the largest stays; the others are parts of the lung."""
-    found = [r for r in regions if r.kind == "airway" and r.reason != "an organ mask"]
+def _only_largest(regions: list[GasRegion], kind: GasKind, instead: GasKind) -> list[GasRegion]:
+    """Of several of a kind by the rules the largest stays; a body has one of them."""
+    found = [r for r in regions if r.kind == kind and r.reason != "an organ mask"]
     found.sort(key=lambda region: -region.piece.volume_ml)
-    lost = {id(region) for region in found[1:]}
+    lost = {region.piece.number for region in found[1:]}
     return [
-        GasRegion("other", 0.5, "like an airway, but a larger one was found", r.piece)
-        if id(r) in lost
+        GasRegion(instead, 0.5, f"like the {kind}, but a larger one was found", r.piece)
+        if r.piece.number in lost
         else r
         for r in regions
     ]

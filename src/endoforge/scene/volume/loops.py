@@ -29,6 +29,7 @@ _CLOSED_HU = 500.0
 _STAIRS = 1.5  # a slanting plane of cells has about this many more faces than its area says
 _MISSED = 0.4  # share of the gas that may lie far from the line
 _FAR_RADII = 2.5
+_NEAR_RADII = 2.0  # cells further from the line tell nothing of windows
 
 
 def close_windows(
@@ -52,7 +53,7 @@ def close_windows(
     places = np.argwhere(cells.depth_mm > 0)
     owner, far = _owners(cells.to_world(places), line)
     notes = _missed(cells, places, far)
-    faces, wide = _contacts(cells, places, owner, line)
+    faces, wide = _contacts(cells, places, np.where(far < _NEAR_RADII, owner, -1), line)
     if not len(faces):
         return None, notes
     usual = float(np.median(line.radius_mm))
@@ -117,6 +118,7 @@ def _contacts(
         beside = np.minimum(places + step, np.array(index.shape) - 1)
         other = index[tuple(beside.T)]
         both = np.flatnonzero((other >= 0) & (beside[:, axis] > places[:, axis]))
+        both = both[(owner[both] >= 0) & (owner[other[both]] >= 0)]
         one, two = owner[both], owner[other[both]]
         reach = np.maximum(line.radius_mm[one], line.radius_mm[two])
         apart = np.abs(way[one] - way[two]) > _APART_RADII * reach + _APART_MM

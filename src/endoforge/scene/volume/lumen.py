@@ -13,7 +13,12 @@ from jaxtyping import Bool, Float64, Int64
 from scipy.sparse.csgraph import dijkstra
 
 from endoforge.errors import SceneError
-from endoforge.scene.anatomy.centreline import way_costs, way_lengths, widest_way
+from endoforge.scene.anatomy.centreline import (
+    way_costs,
+    way_lengths,
+    widest_way,
+    without_blind_ends,
+)
 from endoforge.scene.anatomy.curves import resample
 from endoforge.scene.records import Centreline
 from endoforge.scene.volume.coarse import to_voxels, to_world
@@ -27,7 +32,6 @@ from endoforge.scene.volume.stitch import stitched
 from endoforge.scene.volume.walls import VolumeTissue
 
 _SPACING_MM = 1.0
-_END_SHARE = 0.4  # ends are cut off where the lumen has narrowed to this share of its usual radius
 _STEP_MM = {"colon": 2.5, "airway": 1.5, "stomach": 2.5, "bowel": 2.0}
 _LEAST_CELLS = 20
 _MOST_PIECES = 40
@@ -124,14 +128,15 @@ def _through(
         raise SceneError(f"it spans {span:.0f} mm, expected a lumen of {settings.least_mm:g} mm")
     cells = cells_of(gas, gas.mask((region,)), tissue, _STEP_MM[settings.kind])
     way = _way(cells, settings)
-    line = _line(way, tissue, settings)
+    points = resample(centred(way, tissue, _SPACING_MM), _SPACING_MM)
+    line = Centreline(points, np.maximum(tissue.distance(points), 0.0))
     notes: list[str] = []
     if settings.kind != "airway":
         closed, notes = close_windows(cells, line, tissue, settings)
         if closed is not None:
             tissue = closed
-            line = Centreline(line.points_mm, np.maximum(tissue.distance(line.points_mm), 0.0))
-    return line, tissue, notes
+            line = Centreline(points, np.maximum(tissue.distance(points), 0.0))
+    return _trimmed(line, settings), tissue, notes
 
 
 def cells_of(
@@ -191,17 +196,11 @@ def _top(places: Int64[np.ndarray, "cells 3"], cells: LumenCells) -> int:
     return int(np.argmax(np.where(high, cells.depth_mm[tuple(places.T)], -1.0)))
 
 
-def _line(
-    way: Float64[np.ndarray, "cells 3"], tissue: VolumeTissue, settings: LumenSettings
-) -> Centreline:
-    """The way drawn to the middle, without blind ends."""
-    points = resample(centred(way, tissue, _SPACING_MM), _SPACING_MM)
-    radius = np.maximum(tissue.distance(points), 0.0)
-    wide = np.flatnonzero(radius >= _END_SHARE * np.median(radius))
-    keep = slice(int(wide[0]), int(wide[-1]) + 1)
-    line = Centreline(points[keep].copy(), radius[keep].copy())
-    if line.length_mm < settings.least_mm:
+def _trimmed(line: Centreline, settings: LumenSettings) -> Centreline:
+    """The line without its blind ends."""
+    kept = without_blind_ends(line.points_mm, line.radius_mm)
+    if kept.length_mm < settings.least_mm:
         raise SceneError(
-            f"its course is {line.length_mm:.0f} mm long, expected {settings.least_mm:g} mm"
+            f"its course is {kept.length_mm:.0f} mm long, expected {settings.least_mm:g} mm"
         )
-    return line
+    return kept
