@@ -43,8 +43,10 @@ def truth() -> np.ndarray:
 
 def shot(samples: int = 4, seed: int = 0) -> Exposure:
     """Samples that are exponentially distributed, which is long-tailed as light is."""
-    draws = np.random.default_rng(seed).exponential(size=(samples, HEIGHT, WIDTH, 1))
-    values = truth() * draws
+    rng = np.random.default_rng(seed)
+    draws = rng.exponential(size=(samples, HEIGHT, WIDTH, 1))
+    tint = rng.choice([0.2, 1.8], size=(samples, HEIGHT, WIDTH, 3))
+    values = truth() * draws * tint
     albedo = np.where(labels().found[..., None], np.float32(0.7), np.float32(0))
     return Exposure(
         radiance=values.mean(axis=0).astype(np.float32),

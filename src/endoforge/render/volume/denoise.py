@@ -114,9 +114,9 @@ def _noise(exposure: Exposure) -> Plane:
     """Variance of a pixel's mean over the colours; from its neighbours for a single sample."""
     if exposure.variance is not None:
         return np.asarray(exposure.variance.mean(axis=-1))
-    bright = exposure.radiance.mean(axis=-1)
-    mean, square = (cv2.blur(p, (_BOX_PX, _BOX_PX)) for p in (bright, bright * bright))
-    return np.asarray(np.maximum(square - mean * mean, 0))
+    once = exposure.radiance
+    mean, square = (cv2.blur(p, (_BOX_PX, _BOX_PX)) for p in (once, once * once))
+    return np.asarray(np.maximum(square - mean * mean, 0).mean(axis=-1))
 
 
 def _nothing(exposure: Exposure, labels: VolumeLabels) -> Bool[np.ndarray, "height width"]:

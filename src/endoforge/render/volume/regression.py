@@ -27,6 +27,10 @@ _CAUTION = 2.0
 _CONTEST_PX = 4
 #: ...and one that is worse by this share of the noise's variance counts 1/e.
 _TOLERANCE = 0.03
+#: What the fits left over is looked at with these standard deviations, px; its power over so many
+#: times as far; and it must exceed the noise's power by this factor.
+_DETAIL_PX = (2.0, 1.0)
+_DETAIL_REACH, _DETAIL_DOUBT = 2.5, 2.5
 _LEAST_RIDGE = 1e-5
 _TINY = 1e-20
 
@@ -98,8 +102,25 @@ def fitted(
     for windows in _all_windows(planes, colours, variance, counts, coarsest):
         for choice in choices or [range(len(guides))]:
             contest.enter(*_fit(windows, planes, choice))
-    smooth = np.moveaxis(contest.result(), 0, -1)[:height, :width]
-    return np.ascontiguousarray(np.maximum(smooth, 0))
+    smooth = np.ascontiguousarray(np.moveaxis(contest.result(), 0, -1)[:height, :width])
+    return np.asarray(np.maximum(_with_detail(smooth, noisy), 0))
+
+
+def _with_detail(smooth: Picture, noisy: Noisy) -> Picture:
+    """Add what no guide explains, such as thin shadows, where it stands out of the noise.
+
+    What is left of the noisy picture is blurred twice; each time as much of it is taken as its
+    power exceeds that of blurred noise (a local Wiener filter).
+    """
+    counts = noisy.counts[..., None].astype(np.float32)
+    variance = _blurred(noisy.variance, _DETAIL_PX[0])
+    for deviation in _DETAIL_PX:
+        left = _blurred((noisy.radiance - smooth) * counts, deviation)
+        power = _blurred(np.square(left).mean(axis=-1), _DETAIL_REACH * deviation)
+        noise = variance / np.float32(4 * np.pi * deviation**2)
+        share = np.maximum(1 - _DETAIL_DOUBT * noise / (power + _TINY), 0)
+        smooth = smooth + share[..., None] * left
+    return smooth
 
 
 class _Contest:
