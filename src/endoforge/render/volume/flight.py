@@ -12,6 +12,7 @@ from typing import Any
 import drjit
 import mitsuba
 
+from endoforge.render.volume.chance import Chance
 from endoforge.render.volume.matter import Medium, corner_of, extinction_at, table_of
 from endoforge.render.volume.voxels import hu_between
 
@@ -44,13 +45,14 @@ class Ray:
     left: Any
 
 
-def ray_from(medium: Medium, origin: Any, direction: Any, longest_mm: Any, left: Any) -> Ray:
+def ray_from(medium: Medium, origin: Any, direction: Any, longest_mm: Any, random: Chance) -> Ray:
     """A ray that begins where it enters the volume."""
     inverse = dr.rcp(dr.select(dr.abs(direction) > _LEAST_STEP, direction, _LEAST_STEP))
     near, far = -origin * inverse, (medium.extent_mm - origin) * inverse
     begin = dr.maximum(dr.max(dr.minimum(near, far)), 0)
     end = dr.minimum(dr.min(dr.maximum(near, far)), longest_mm)
-    return Ray(mi.Point3f(origin), mi.Vector3f(direction), begin, end, left)
+    free = -dr.log(1 - random.next())
+    return Ray(mi.Point3f(origin), mi.Vector3f(direction), begin, end, free)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +114,7 @@ def stopping(medium: Medium, ray: Ray, active: Any) -> Any:
     return extinction_at(medium, table_of(medium, corner, active), hu, active)
 
 
-def fly(medium: Medium, ray: Ray, random: Any, patience: Any) -> tuple[Ray, Any, Any]:
+def fly(medium: Medium, ray: Ray, random: Chance, patience: Any) -> tuple[Ray, Chance, Any]:
     """Let photons fly until they collide or leave, or the others have waited long enough.
 
     Returns:
@@ -120,13 +122,13 @@ def fly(medium: Medium, ray: Ray, random: Any, patience: Any) -> tuple[Ray, Any,
     """
     course = course_of(medium, ray)
 
-    def goes_on(ray: Ray, random: Any, hit: Any, steps: Any) -> Any:
+    def goes_on(ray: Ray, random: Chance, hit: Any, steps: Any) -> Any:
         return ~hit & (ray.at_mm < ray.end_mm) & (steps < patience)
 
-    def step(ray: Ray, random: Any, hit: Any, steps: Any) -> Any:
+    def step(ray: Ray, random: Chance, hit: Any, steps: Any) -> Any:
         ray, may, most = advance(medium, course, ray)
         stops = stopping(medium, ray, may)
-        mark = random.next_float32() * most
+        mark = random.next() * most
         hit = may & (mark < stops)
         again = dr.clip((mark - stops) * dr.rcp(most - stops), 0, _ALMOST_ONE)
         ray.left = dr.select(may, -dr.log(1 - again), ray.left)

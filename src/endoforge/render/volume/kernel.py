@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The path tracer in one compiled kernel: each lane takes one pixel and traces its paths in turn.
+"""The path tracer in one compiled kernel: each lane takes some pixels and traces path after path.
 
 A lane is in flight, towards a lamp or along its path, until its photon collides or leaves; then it
 scatters, asks a lamp, goes on or begins the next path, so that lanes do not idle. Whatever changes
 between frames enters as an array of numbers. Import this file after `render.engine.start`.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import drjit
 import mitsuba
 
-from endoforge.render.numbers import Numbers
-from endoforge.render.volume.eye import Eye, ray_through
+from endoforge.render.volume.chance import chance_of
+from endoforge.render.volume.eye import ray_through
 from endoforge.render.volume.flight import Ray, fly, ray_from
-from endoforge.render.volume.lights import Lights, disks_met, offers, sky_seen
-from endoforge.render.volume.matter import Medium, colours_at, corner_of, table_of
+from endoforge.render.volume.lights import disks_met, offers, sky_seen
+from endoforge.render.volume.matter import colours_at, corner_of, table_of
+from endoforge.render.volume.paths import Lane, Path, Sums, World, new_path
 from endoforge.render.volume.scattering import (
     Scatterer,
     draw_direction,
     draw_facet,
+    drawn_density,
     reflected,
     scatterer,
 )
@@ -33,201 +34,102 @@ mi: Any = mitsuba
 SURE_BOUNCES = 2
 #: Paths go on at most this likely once they may end.
 MOST_SURVIVAL = 0.95
+#: Floats of a pixel's sums: light, its squares, albedo.
+CHANNELS = 9
 _FAR = 1e9
 
 
-@dataclass
-class Path:
-    """What a lane knows of the path that it follows.
+def trace(world: World, lanes: int) -> None:
+    """Trace all paths of all pixels; the sums of each pixel are written to `world.sums`.
 
-    Attributes:
-        weight: Light that still arrives per light at the path's end.
-        light: Found so far.
-        bounce: Collisions so far.
-        shadow: True while the lane asks a lamp.
-        pending: Light that arrives if the way to that lamp is free.
-        toward: Where the path goes on afterwards.
-        drawn: How densely that direction was drawn, 1/sr.
-        share: One over the sum of all sources' weights at the last collision.
+    Args:
+        world: What all lanes share.
+        lanes: Each takes every so manieth pixel.
     """
-
-    weight: Any
-    light: Any
-    bounce: Any
-    shadow: Any
-    pending: Any
-    toward: Any
-    drawn: Any
-    share: Any
-
-
-@dataclass
-class Sums:
-    """What a lane's finished paths have brought.
-
-    Attributes:
-        light: Sum of radiance.
-        squares: Sum of its squares.
-        albedo: Sum of the albedo at first collisions.
-        paths: How many are finished.
-    """
-
-    light: Any
-    squares: Any
-    albedo: Any
-    paths: Any
-
-
-@dataclass
-class Lane:
-    """Everything that a lane carries from step to step."""
-
-    ray: Ray
-    path: Path
-    sums: Sums
-    random: Any
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """What all lanes share."""
-
-    medium: Medium
-    eye: Eye
-    lights: Lights
-    numbers: Numbers
-
-
-def trace(world: World) -> Sums:
-    """Trace all paths of all pixels."""
     numbers = world.numbers
-    samples = mi.UInt32(numbers.one("samples"))
-    patience = mi.UInt32(numbers.one("patience"))
-    lane = first_lane(world)
+    patience, pixels = mi.UInt32(numbers.one("patience")), mi.UInt32(numbers.one("pixels"))
 
     def alive(lane: Lane) -> Any:
-        return lane.sums.paths < samples
+        return lane.sums.pixel < pixels
 
     def step(lane: Lane) -> tuple[Lane]:
         ray, random, collided = fly(world.medium, lane.ray, lane.random, patience)
         return (land(world, Lane(ray, lane.path, lane.sums, random), collided),)
 
-    done: Lane = dr.while_loop((lane,), alive, step, label="paths")[0]
-    return done.sums
-
-
-def first_lane(world: World) -> Lane:
-    """Every lane at the start of its first path; lanes without a ray are done at once."""
-    numbers = world.numbers
-    width = dr.width(world.eye.field)
-    low, high = (mi.UInt64(half) for half in numbers("seed"))
-    random = mi.PCG32(
-        size=width, initstate=low + high * (1 << 16), initseq=dr.arange(mi.UInt64, width)
-    )
-    ray = new_ray(world, random)
-    samples = mi.UInt32(numbers.one("samples"))
-    paths = dr.select(world.eye.field, mi.UInt32(0), samples)
-    sums = Sums(mi.Color3f(0), mi.Color3f(0), mi.Color3f(0), paths)
-    return Lane(ray, new_path(), sums, random)
-
-
-def new_path() -> Path:
-    """A path that has not met anything yet."""
-    return Path(
-        weight=mi.Color3f(1),
-        light=mi.Color3f(0),
-        bounce=mi.UInt32(0),
-        shadow=mi.Bool(False),
-        pending=mi.Color3f(0),
-        toward=mi.Vector3f(0),
-        drawn=mi.Float(0),
-        share=mi.Float(0),
-    )
-
-
-def new_ray(world: World, random: Any) -> Ray:
-    """A ray into the scene, through the lane's pixel."""
-    draws = tuple(random.next_float32() for _ in range(4))
-    origin, direction = ray_through(world.eye, world.numbers, draws)
-    return ray_from(world.medium, origin, direction, _FAR, free_depth(random))
-
-
-def free_depth(random: Any) -> Any:
-    """Optical depth until the next possible collision."""
-    return -dr.log(1 - random.next_float32())
-
-
-# ---- landing ------------------------------------------------------------------------------------
+    random = chance_of(lanes, numbers("seed"))
+    first = dr.arange(mi.UInt32, lanes)
+    origin, direction = ray_through(world.eye, numbers, first, random)
+    ray = ray_from(world.medium, origin, direction, _FAR, random)
+    nothing = mi.Color3f(0)
+    sums = Sums(nothing, nothing, nothing, first, mi.UInt32(0))
+    dr.while_loop((Lane(ray, new_path(), sums, random),), alive, step, label="paths")
 
 
 def land(world: World, lane: Lane, collided: Any) -> Lane:
     """Deal with photons that have collided or left; those in flight are not touched."""
     left = ~collided & (lane.ray.at_mm >= lane.ray.end_mm)
     path = lane.path
-    lane.path.light = path.light + dr.select(left & path.shadow, path.pending, 0)
-    answered = path.shadow & (collided | left)
+    path.light = path.light + dr.select(left & path.shadow, path.pending, 0)
     out = left & ~path.shadow
-    if world.lights.disks or world.lights.sky == "map":
-        lane = dr.if_stmt(
-            (lane,),
-            (collided | left) & ~path.shadow,
-            lambda lane: (found_by_chance(world, lane, out),),
-            lambda lane: (lane,),
-        )[0]
-    else:
-        lane = found_by_chance(world, lane, out)
-    hit = collided & ~lane.path.shadow
+    path.light = path.light + found_by_chance(world, lane, collided & ~path.shadow, out)
+    answered = path.shadow & (collided | left)
+    hit = collided & ~path.shadow
     lane = dr.if_stmt((lane,), hit, lambda lane: (scatter(world, lane),), lambda lane: (lane,))[0]
-    answered |= hit & ~lane.path.shadow
-    return go_on(world, lane, answered, out)
+    asks = hit & lane.path.shadow
+    answered |= hit & ~asks
+    ended = out | (answered & (dr.max(lane.path.weight) <= 0))
+    lane.path.shadow = lane.path.shadow & ~(answered | ended)
+    lane = dr.if_stmt((lane,), ended, lambda lane: (next_path(world, lane),), lambda lane: (lane,))[
+        0
+    ]
+    return depart(world, lane, asks, answered & ~ended, asks | answered | ended)
 
 
-def found_by_chance(world: World, lane: Lane, out: Any) -> Lane:
+def found_by_chance(world: World, lane: Lane, hit: Any, out: Any) -> Any:
     """Light that a path flew into: surroundings, and disks on its way."""
     path, ray, lights = lane.path, lane.ray, world.lights
     first = path.bounce == 0
-    sky = sky_seen(lights, ray.direction, dr.select(first, 1e20, path.drawn), path.share, out)
-    shown = out & (~first | (world.numbers.one("sky_shown") > 0)) if lights.sky != "dark" else out
-    found = dr.select(shown, sky, 0)
+    total = mi.Color3f(0)
+    if lights.sky != "dark":
+        drawn = dr.select(first, 1e20, path.drawn)
+        sky = sky_seen(lights, ray.direction, drawn, path.share, out)
+        shown = out & (~first | (world.numbers.one("sky_shown") > 0))
+        total += dr.select(shown, path.weight * sky, 0)
     if lights.disks:
         flown = dr.select(out, _FAR, ray.at_mm)
         met = disks_met(lights, ray.origin, ray.direction, flown, path.drawn, path.share)
-        found += dr.select(first, 0, met)
-    path.light = path.light + path.weight * found
-    return lane
+        total += dr.select((hit | out) & ~first, path.weight * met, 0)
+    return total
 
 
 def scatter(world: World, lane: Lane) -> Lane:
-    """A collision: draw surface or tissue, a lamp to ask, and where the path goes on."""
+    """A collision: draw surface or tissue, a lamp to ask, and where the path goes on.
+
+    The ray then begins at the collision; while it asks a lamp, it points there and ends there.
+    """
     path, ray, random = lane.path, lane.ray, lane.random
     place = mi.Point3f(ray.origin + ray.at_mm * ray.direction)
     hit = collision(world, lane, place)
-    draws = [random.next_float32() for _ in range(8)]
-    facet = draw_facet(hit, draws[0], draws[1])
-    normal = hit.frame.n
-    offer, share = offers(world.lights, place, normal, hit.surface, tuple(draws[2:5]))
-    value, density = reflected(hit, facet, offer.toward)
-    fair = offer.density * dr.rcp(dr.maximum(offer.density + density, 1e-20))
-    fair = dr.select(offer.density > 0, fair, 1)
+    facet = draw_facet(hit, random.next(), random.next())
+    offer, share = offers(world.lights, place, hit.frame.n, hit.surface, random)
+    value = reflected(hit, facet, offer.toward)
+    fair = mi.Float(1)
+    if world.weighs:
+        density = drawn_density(hit, offer.toward)
+        chance = offer.density * dr.rcp(dr.maximum(offer.density + density, 1e-20))
+        fair = dr.select(offer.density > 0, chance, 1)
     path.pending = path.weight * value * offer.light * fair
-    toward, kept = draw_direction(hit, facet, draws[5], draws[6], draws[7])
+    toward, kept = draw_direction(hit, facet, random)
     path.toward = mi.Vector3f(toward)
-    _, path.drawn = reflected(hit, facet, toward)
-    path.share = share
-    first = path.bounce == 0
-    lane.sums.albedo = lane.sums.albedo + dr.select(first, hit.albedo, 0)
+    if world.weighs:
+        path.drawn, path.share = drawn_density(hit, toward), mi.Float(share)
+    lane.sums.albedo = lane.sums.albedo + dr.select(path.bounce == 0, hit.albedo, 0)
     path.bounce = path.bounce + 1
-    path.weight = survivors(world, path, path.weight * kept, random.next_float32())
-    asks = dr.max(path.pending) > 0
-    path.shadow = mi.Bool(asks)
-    begin = ray_from(world.medium, place, offer.toward, offer.length_mm, free_depth(random))
-    lane.ray = Ray(
-        mi.Point3f(place),
-        dr.select(asks, begin.direction, path.toward),
-        begin.at_mm,
-        begin.end_mm,
-        begin.left,
-    )
+    path.weight = survivors(world, path, path.weight * kept, random.next())
+    path.shadow = dr.max(path.pending) > 0
+    way = dr.select(path.shadow, offer.toward, path.toward)
+    length = dr.select(path.shadow, offer.length_mm, _FAR)
+    lane.ray = Ray(place, mi.Vector3f(way), mi.Float(0), length, mi.Float(0))
     return lane
 
 
@@ -237,9 +139,8 @@ def collision(world: World, lane: Lane, place: Any) -> Scatterer:
     corner = corner_of(medium, place)
     hu, gradient = shape_between(medium.voxels, medium.size, corner, True)
     gradient = gradient * medium.per_mm
-    steep = dr.norm(gradient)
-    chance = 1 - dr.exp(-steep * numbers.one("per_surface_hu"))
-    surface = lane.random.next_float32() < chance
+    chance = 1 - dr.exp(-dr.norm(gradient) * numbers.one("per_surface_hu"))
+    surface = lane.random.next() < chance
     looks = colours_at(medium, table_of(medium, corner), hu)
     return scatterer(gradient, surface, lane.ray.direction, looks, numbers.one("anisotropy"))
 
@@ -252,26 +153,30 @@ def survivors(world: World, path: Path, weight: Any, chance: Any) -> Any:
     return dr.select(chance < lives, weight * dr.rcp(dr.maximum(lives, 1e-9)), 0)
 
 
-def go_on(world: World, lane: Lane, answered: Any, out: Any) -> Lane:
-    """Send lanes along their path again, or into the next one."""
-    path = lane.path
-    ended = out | (answered & (dr.max(path.weight) <= 0))
-    back = answered & ~ended
-    path.shadow = path.shadow & ~(answered | ended)
-    lane = dr.if_stmt((lane,), ended, lambda lane: (next_path(world, lane),), lambda lane: (lane,))[
-        0
-    ]
-    onward = ray_from(
-        world.medium, lane.ray.origin, lane.path.toward, _FAR, free_depth(lane.random)
-    )
-    lane.ray = dr.select(back, onward, lane.ray)
-    return lane
-
-
 def next_path(world: World, lane: Lane) -> Lane:
     """Add up what the path has brought, and begin another."""
-    path, sums = lane.path, lane.sums
-    sums.light = sums.light + path.light
-    sums.squares = sums.squares + dr.square(path.light)
-    sums.paths = sums.paths + 1
-    return Lane(new_ray(world, lane.random), new_path(), sums, lane.random)
+    path, sums, numbers = lane.path, lane.sums, world.numbers
+    light, squares = sums.light + path.light, sums.squares + dr.square(path.light)
+    last = sums.path + 1 >= mi.UInt32(numbers.one("samples"))
+    channels = (*light, *squares, *sums.albedo)
+    for k, channel in enumerate(channels):
+        dr.scatter(world.sums, channel, sums.pixel * CHANNELS + k, last)
+    pixel = dr.select(last, sums.pixel + mi.UInt32(numbers.one("lanes")), sums.pixel)
+    random = lane.random
+    origin, direction = ray_through(
+        world.eye, numbers, dr.minimum(pixel, mi.UInt32(numbers.one("pixels")) - 1), random
+    )
+    light, squares, albedo = (dr.select(last, 0, part) for part in (light, squares, sums.albedo))
+    sums = Sums(light, squares, albedo, pixel, dr.select(last, 0, sums.path + 1))
+    ray = Ray(mi.Point3f(origin), mi.Vector3f(direction), mi.Float(0), mi.Float(_FAR), mi.Float(0))
+    return Lane(ray, new_path(), sums, random)
+
+
+def depart(world: World, lane: Lane, asks: Any, onward: Any, landed: Any) -> Lane:
+    """Send those that have landed on their new way, from where they enter the volume."""
+    ray = lane.ray
+    direction = dr.select(onward, lane.path.toward, ray.direction)
+    length = dr.select(asks, ray.end_mm, _FAR)
+    begun = ray_from(world.medium, ray.origin, direction, length, lane.random)
+    lane.ray = dr.select(landed, begun, ray)
+    return lane

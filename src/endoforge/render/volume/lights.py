@@ -15,6 +15,7 @@ import mitsuba
 
 from endoforge.render.constants import BRIGHTNESS
 from endoforge.render.numbers import Numbers, rotate, rotate_back
+from endoforge.render.volume.chance import Chance
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
 mi: Any = mitsuba
@@ -63,7 +64,7 @@ class Offer:
     density: Any
 
 
-def offers(lights: Lights, place: Any, normal: Any, surface: Any, draws: tuple[Any, ...]) -> Any:
+def offers(lights: Lights, place: Any, normal: Any, surface: Any, random: Chance) -> Any:
     """Draw one source and a direction to it.
 
     Args:
@@ -71,11 +72,13 @@ def offers(lights: Lights, place: Any, normal: Any, surface: Any, draws: tuple[A
         place: That is lit, mm along the grid's axes.
         normal: Of the surface there.
         surface: True where only light from the normal's side counts.
-        draws: Three random numbers.
+        random: Random numbers.
 
     Returns:
         The offer, and one over the sum of the weights by which sources were drawn.
     """
+    wide = lights.disks > 0 or lights.sky == "map"
+    draws = (random.next(), random.next()) if wide else ()
     choices = [
         *(_source(lights, k, place, normal, surface) for k in range(lights.sources)),
         *(_disk(lights, k, place, draws) for k in range(lights.disks)),
@@ -84,7 +87,7 @@ def offers(lights: Lights, place: Any, normal: Any, surface: Any, draws: tuple[A
     total = mi.Float(_TINY)
     for weight, _ in choices:
         total += weight
-    mark, passed = draws[0] * total, mi.Float(0)
+    mark, passed = random.next() * total, mi.Float(0)
     offer = Offer(mi.Vector3f(0, 0, 1), mi.Float(0), mi.Color3f(0), mi.Float(0))
     for weight, other in choices:
         here = (mark >= passed) & (mark < passed + weight)
@@ -127,7 +130,7 @@ def _source(lights: Lights, k: int, place: Any, normal: Any, surface: Any) -> tu
 def _disk(lights: Lights, k: int, place: Any, draws: tuple[Any, ...]) -> tuple[Any, Offer]:
     numbers, name = lights.numbers, f"disk{k}_"
     axis, radius = numbers.vector(name + "axis"), numbers.one(name + "radius")
-    spot = mi.warp.square_to_uniform_disk_concentric(mi.Point2f(draws[1], draws[2]))
+    spot = mi.warp.square_to_uniform_disk_concentric(mi.Point2f(draws[0], draws[1]))
     around = mi.Frame3f(axis)
     point = numbers.vector(name + "centre") + radius * (spot.x * around.s + spot.y * around.t)
     away = point - place
@@ -191,7 +194,7 @@ def _sky(lights: Lights, draws: tuple[Any, ...]) -> tuple[Any, Offer]:
     numbers = lights.numbers
     rows, columns, mean = numbers("sky_size")
     cells = rows * columns
-    mark = draws[1] * cells
+    mark = draws[0] * cells
     cell = dr.minimum(mi.UInt32(mark), mi.UInt32(cells) - 1)
     rest = dr.clip(mark - mi.Float(cell), 0, 1)
     entry = dr.gather(mi.Vector2f, lights.alias, cell)
@@ -201,7 +204,7 @@ def _sky(lights: Lights, draws: tuple[Any, ...]) -> tuple[Any, Offer]:
     row = cell // mi.UInt32(columns)
     column = cell - row * mi.UInt32(columns)
     low, high = (dr.cos(dr.pi * (mi.Float(row) + k) * dr.rcp(rows)) for k in (1, 0))
-    z = dr.lerp(low, high, draws[2])
+    z = dr.lerp(low, high, draws[1])
     turn = dr.two_pi * (mi.Float(column) + dr.clip(within, 0, 1)) * dr.rcp(columns)
     sine, cosine = dr.sincos(turn)
     flat = dr.safe_sqrt(1 - z * z)

@@ -13,7 +13,7 @@ from endoforge.geometry.cameras import Camera, PinholeCamera
 from endoforge.optics.illumination import Surroundings
 from endoforge.optics.transfer import TransferFunction, check_transfer, organ_tables
 from endoforge.render import parameters
-from endoforge.render.engine import Device, start
+from endoforge.render.engine import CUDA_VARIANT, Device, start
 from endoforge.render.volume.blocks import VolumeOnDevice, block_ranges
 from endoforge.render.volume.label_pass import LabelPass, LabelRequest, check_volume
 from endoforge.render.volume.majorants import CELL
@@ -23,7 +23,6 @@ from endoforge.scene.volume.records import CtVolume
 from endoforge.streams import stream
 
 if TYPE_CHECKING:
-    from endoforge.render.volume.kernel import Sums
     from endoforge.render.volume.matter import Matter
 
 Pose = Float64[np.ndarray, "4 4"]
@@ -31,7 +30,9 @@ Pose = Float64[np.ndarray, "4 4"]
 _HALF = 1 << 16
 _MOST_LIGHTS = 4
 #: Flight steps after which a packet of lanes deals with those that have landed.
-PATIENCE = 8
+PATIENCE = 10
+#: Pixels that a lane takes on the CPU, and lanes that there are at least for its threads to share.
+PIXELS_PER_LANE, _FEWEST_LANES = 8, 2048
 
 
 class VolumeRenderer:
@@ -69,6 +70,7 @@ class VolumeRenderer:
         self._ranges = block_ranges(volume.hu, CELL)
         self._voxels = upload_voxels(volume)
         self._eye = upload_eye(camera)
+        self._lanes = lanes_for(self._eye.count, self.variant)
         self._matter = self._upload(self.transfer)
         self._sky: tuple[Surroundings, SkyTables, Any, Any] | None = None
         self._labels: LabelPass | None = None
@@ -106,9 +108,10 @@ class VolumeRenderer:
         begin = time.perf_counter()
         values = self._values(view)
         values["samples"], values["bounces"] = [samples], [max_bounces]
-        values["seed"] = stream(view.seed, "light in tissue", first_sample).integers(_HALF, size=2)
+        values["seed"] = stream(view.seed, "light in tissue", first_sample).integers(_HALF, size=3)
+        values["pixels"], values["lanes"] = [self._eye.count], [self._lanes]
         sums = self._trace(view, values)
-        return self._exposure(sums, samples, begin)
+        return exposure(self._picture(sums), samples, time.perf_counter() - begin)
 
     def labels(self, view: VolumeView, request: LabelRequest | None = None) -> VolumeLabels:
         """What is known of each pixel without noise; see `label_pass.LabelPass.labels`."""
@@ -123,11 +126,15 @@ class VolumeRenderer:
         tables = organ_tables(transfer, self.volume.organ_names)
         return upload_matter(self.volume, self._ranges, tables)
 
-    def _trace(self, view: VolumeView, values: Mapping[str, parameters.Numbers]) -> "Sums":
+    def _trace(self, view: VolumeView, values: Mapping[str, parameters.Numbers]) -> Any:
+        import drjit as dr
+        import mitsuba as mi
+
         from endoforge.render.numbers import Numbers
         from endoforge.render.volume import kernel
         from endoforge.render.volume.lights import Lights
         from endoforge.render.volume.matter import medium_in_kernel
+        from endoforge.render.volume.paths import World
 
         layout = parameters.Layout(
             places=parameters.places_of(values),
@@ -142,14 +149,16 @@ class VolumeRenderer:
             numbers, len(view.lights), len(view.world_light.disks), kind, radiance, alias
         )
         medium = medium_in_kernel(self._voxels, self._matter, numbers)
-        return kernel.trace(kernel.World(medium, self._eye, lights, numbers))
+        sums = dr.zeros(mi.Float, self._eye.count * kernel.CHANNELS)
+        kernel.trace(World(medium, self._eye, lights, numbers, sums), self._lanes)
+        dr.eval(sums)
+        return sums
 
     def _values(self, view: VolumeView) -> dict[str, parameters.Numbers]:
         grid, pose = self._grid_from_world, view.camera_from_world
         spacing = self.volume.spacing_mm
         eye = grid[:3, :3] @ parameters.origin_of(pose) + grid[:3, 3]
         turn = grid[:3, :3] @ pose[:3, :3].T
-        flat = float(isinstance(self.camera, PinholeCamera))
         values: dict[str, parameters.Numbers] = {
             "per_mm": 1 / spacing,
             "extent_mm": (np.array(self.volume.hu.shape) - 1) * spacing,
@@ -159,8 +168,10 @@ class VolumeRenderer:
             "eye": eye,
             "grid_from_camera": turn.ravel(),
             "grid_from_world": grid[:3, :3].ravel(),
-            "aperture": [view.aperture_mm, view.focus_mm, flat],
         }
+        if view.aperture_mm > 0:
+            flat = float(isinstance(self.camera, PinholeCamera))
+            values["aperture"] = [view.aperture_mm, view.focus_mm, flat]
         for k, light in enumerate(view.lights):
             values[f"light{k}_position"] = eye + turn @ light.position_mm
             values[f"light{k}_axis"] = turn @ light.axis
@@ -202,29 +213,29 @@ class VolumeRenderer:
             self._sky = (surroundings, sky, radiance, alias)
         return self._sky[1:]
 
-    def _exposure(self, sums: "Sums", samples: int, begin: float) -> Exposure:
-        import drjit as dr
+    def _picture(self, sums: Any) -> Float64[np.ndarray, "height width channels"]:
+        """The sums of the pixels in their places; 0 where the lens sees nothing."""
+        rows = sums.numpy().reshape(self._eye.count, -1)
+        picture = np.zeros((self.camera.height * self.camera.width, rows.shape[1]))
+        picture[self._eye.pixels.numpy()] = rows
+        return picture.reshape(self.camera.height, self.camera.width, -1)
 
-        dr.eval(sums.light, sums.squares, sums.albedo)
-        mean, squares, albedo = (
-            self._picture(part) / samples for part in (sums.light, sums.squares, sums.albedo)
-        )
-        variance = None
-        if samples > 1:
-            spread = np.maximum(squares - mean**2, 0) / (samples - 1)
-            variance = spread.astype(np.float32)
-        return Exposure(
-            radiance=mean.astype(np.float32),
-            samples=samples,
-            variance=variance,
-            albedo=albedo.astype(np.float32),
-            seconds=time.perf_counter() - begin,
-        )
 
-    def _picture(self, colour: Any) -> Float64[np.ndarray, "height width 3"]:
-        picture = np.empty((self.camera.height * self.camera.width, 3))
-        picture[self._eye.order] = np.column_stack([channel.numpy() for channel in colour])
-        return picture.reshape(self.camera.height, self.camera.width, 3)
+def exposure(
+    sums: Float64[np.ndarray, "height width channels"], samples: int, seconds: float
+) -> Exposure:
+    """Mean and variance from sums of radiance, of its squares and of albedo."""
+    mean, squares, albedo = np.split(sums / samples, 3, axis=-1)
+    variance = None
+    if samples > 1:
+        variance = np.maximum((squares - mean**2) / (samples - 1), 0).astype(np.float32)
+    return Exposure(
+        radiance=mean.astype(np.float32),
+        samples=samples,
+        variance=variance,
+        albedo=albedo.astype(np.float32),
+        seconds=seconds,
+    )
 
 
 def grid_pose(volume: CtVolume) -> Pose:
@@ -243,6 +254,16 @@ def grid_pose(volume: CtVolume) -> Pose:
     pose[:3, :3] = axes.T
     pose[:3, 3] = -axes.T @ volume.world_from_voxel[:3, 3]
     return pose
+
+
+def lanes_for(pixels: int, variant: str) -> int:
+    """How many lanes share the pixels.
+
+    On the CPU each takes several: what some take longer for one, they take shorter for another.
+    """
+    if variant == CUDA_VARIANT:
+        return pixels
+    return min(pixels, max(-(-pixels // PIXELS_PER_LANE), _FEWEST_LANES))
 
 
 def check_counts(samples: int, max_bounces: int, first_sample: int) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import drjit
 import mitsuba
 
+from endoforge.render.volume.chance import Chance
+
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
 mi: Any = mitsuba
 
@@ -101,7 +103,7 @@ def draw_facet(hit: Scatterer, u: Any, v: Any) -> Facet:
     return Facet(mirrored, dr.select(mirrored.z > 0, share, 0))
 
 
-def reflected(hit: Scatterer, facet: Facet, toward: Any) -> tuple[Any, Any]:
+def reflected(hit: Scatterer, facet: Facet, toward: Any) -> Any:
     """Light sent into a direction, per light received from the way it came.
 
     Args:
@@ -111,33 +113,37 @@ def reflected(hit: Scatterer, facet: Facet, toward: Any) -> tuple[Any, Any]:
         toward: Where to, unit, along the grid's axes.
 
     Returns:
-        BRDF times cosine or phase function, per colour; and how densely `draw_direction` draws
-        this direction, by its average film.
+        BRDF times cosine or phase function, per colour.
     """
     way = hit.frame.to_local(toward)
-    above = way.z > 0
     mu = dr.maximum(way.z, 0)
     middle = dr.normalize(way + hit.back)
     cosine = dr.maximum(dr.dot(middle, hit.back), _TINY)
-    a2 = dr.square(hit.roughness)
-    density = a2 * dr.inv_pi * dr.rcp(dr.square(dr.fma(middle.z * middle.z, a2 - 1, 1)))
-    seen = density * _unshadowed(hit.back.z, hit.roughness) * dr.rcp(4 * hit.back.z)
-    film = seen * fresnel(hit.f0, cosine) * _unshadowed(mu, hit.roughness)
+    mirror = fresnel(hit.f0, cosine) * _unshadowed(mu, hit.roughness)
+    film = _seen(hit, middle.z) * mirror
     body = hit.albedo * ((1 - facet.share) * mu * dr.inv_pi)
-    through = phase(hit.g, dr.dot(hit.forward, toward))
-    value = dr.select(hit.surface, dr.select(above, body + film, 0), hit.albedo * through)
+    off = dr.select(way.z > 0, body + film, 0)
+    return dr.select(hit.surface, off, hit.albedo * phase(hit.g, dr.dot(hit.forward, toward)))
+
+
+def drawn_density(hit: Scatterer, toward: Any) -> Any:
+    """About how densely `draw_direction` draws a direction, 1/sr: by the film's usual share."""
+    way = hit.frame.to_local(toward)
+    middle = dr.normalize(way + hit.back)
     mirror = fresnel(hit.f0, hit.back.z)
-    drawn = dr.select(above, dr.lerp(mu * dr.inv_pi, seen, mirror), 0)
-    return value, dr.select(hit.surface, drawn, through)
+    off = dr.lerp(way.z * dr.inv_pi, _seen(hit, middle.z), mirror)
+    off = dr.select(way.z > 0, off, 0)
+    return dr.select(hit.surface, off, phase(hit.g, dr.dot(hit.forward, toward)))
 
 
-def draw_direction(hit: Scatterer, facet: Facet, choice: Any, u: Any, v: Any) -> tuple[Any, Any]:
+def draw_direction(hit: Scatterer, facet: Facet, random: Chance) -> tuple[Any, Any]:
     """Draw where the light goes on.
 
     Returns:
         The direction, and what it keeps of its light, per colour.
     """
-    mirror = hit.surface & (choice < facet.share)
+    u, v = random.next(), random.next()
+    mirror = hit.surface & (random.next() < facet.share)
     diffuse = mi.warp.square_to_cosine_hemisphere(mi.Point2f(u, v))
     off = hit.frame.to_world(dr.select(mirror, facet.mirrored, diffuse))
     g = hit.g
@@ -163,6 +169,13 @@ def phase(g: Any, cosine: Any) -> Any:
     """Henyey and Greenstein's phase function, 1/sr."""
     base = dr.maximum(1 + g * g - 2 * g * cosine, 1e-6)
     return dr.inv_four_pi * (1 - g * g) * dr.rcp(base * dr.sqrt(base))
+
+
+def _seen(hit: Scatterer, cosine: Any) -> Any:
+    """How densely the directions mirrored by facets that the light sees lie, 1/sr."""
+    a2 = dr.square(hit.roughness)
+    density = a2 * dr.inv_pi * dr.rcp(dr.square(dr.fma(cosine * cosine, a2 - 1, 1)))
+    return density * _unshadowed(hit.back.z, hit.roughness) * dr.rcp(4 * hit.back.z)
 
 
 def _unshadowed(cosine: Any, roughness: Any) -> Any:

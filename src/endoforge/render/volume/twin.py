@@ -129,7 +129,7 @@ class Tracer:
         turn = np.arctan2(direction[:, 1], direction[:, 0]) / (2 * np.pi) % 1.0
         row = np.minimum((fall * rows).astype(np.int64), rows - 1)
         column = np.minimum((turn * columns).astype(np.int64), columns - 1)
-        return sky.radiance[row, column].astype(np.float64)
+        return np.asarray(sky.radiance[row, column], np.float64)
 
     def fly(
         self, origin: Points, direction: Points, longest: Values, active: np.ndarray
@@ -271,7 +271,7 @@ class Collision:
         off = np.where(cosine > 0, cosine, 0)[:, None] * self.brdf(toward, rng)
         turn = (self.forward * toward).sum(axis=1)
         through = (1 - self.g**2) / (4 * np.pi * (1 + self.g**2 - 2 * self.g * turn) ** 1.5)
-        return np.where(self.surface[:, None], off, self.albedo * through[:, None])
+        return np.asarray(np.where(self.surface[:, None], off, self.albedo * through[:, None]))
 
     def brdf(self, toward: Points, rng: np.random.Generator) -> Points:
         """The film's mirror and the body beneath, which gets what the film lets through."""
@@ -306,7 +306,7 @@ class Collision:
         seen = (oh > 0) & (mu_i > 0)
         g = smith(mu_o, self.roughness) * smith(np.maximum(mu_i, 1e-4), self.roughness)
         value = schlick(np.maximum(oh, 0), self.f0) * g * oh / (mu_o * cos_h)
-        return np.where(seen, value, 0)
+        return np.asarray(np.where(seen, value, 0))
 
     def on(self, rng: np.random.Generator) -> tuple[Points, Points]:
         """Draw where the paths go on, and what they keep: off a surface by the cosine."""
