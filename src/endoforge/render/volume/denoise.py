@@ -20,11 +20,12 @@ Plane = Float32[np.ndarray, "height width"]
 #: Standard deviations by which guides are smoothed before use, px: the first collision's albedo
 #: is a mean over few samples, normals carry the scanner's noise, and labels are those of the
 #: pixel's middle. Best of a few on drawn CTs.
-_ALBEDO_PX, _NORMAL_PX, _DEPTH_PX = 1.5, 1.0, 0.7
+_ALBEDO_PX, _NORMAL_PX, _DEPTH_PX, _SLOPE_PX = 1.5, 1.0, 0.7, 1.5
 
-#: All guides, and all but the normals: where tissue is translucent, light comes from below the
-#: depth at which they are taken, and without them a fit is less free to follow noise.
-_CHOICES = ((0, 1, 2, 3, 4, 5, 6, 7), (0, 1, 2, 6, 7))
+#: Albedo, nearness and opacity with the normals, with the depth's own slopes, and alone. Where
+#: tissue is translucent, light comes from below the depth at which normals are taken, and scanner
+#: noise turns them about; without them a fit is less free to follow noise.
+_CHOICES = ((0, 1, 2, 3, 4, 5, 6, 7), (0, 1, 2, 6, 7, 8, 9, 10), (0, 1, 2, 6, 7))
 
 #: A pixel is a firefly when it outshines its neighbourhood by this many of its standard errors...
 _OUTSHINES = 8.0
@@ -80,7 +81,10 @@ def smoothing_s(pixels: int, method: DenoiseMethod) -> float:
 
 
 def guides_of(exposure: Exposure, labels: VolumeLabels) -> list[Plane]:
-    """What is known of each pixel: three of albedo, three of the normal, nearness, opacity."""
+    """What is known of each pixel.
+
+    Three of albedo, three of the normal, nearness, opacity, three of the depth's slope.
+    """
     found = labels.found
     albedo = [_blurred(exposure.albedo[..., c], _ALBEDO_PX) for c in range(3)]
     normals = np.where(found[..., None], labels.normal_camera, np.float32(0))
@@ -89,7 +93,19 @@ def guides_of(exposure: Exposure, labels: VolumeLabels) -> list[Plane]:
     usual = np.float32(np.median(near[found])) if found.any() else np.float32(1)
     depth = _blurred(np.minimum(usual / np.maximum(near, 1e-3 * usual), 10), _DEPTH_PX)
     opacity = np.nan_to_num(labels.opacity)
-    return [*albedo, *normal, depth, opacity]
+    return [*albedo, *normal, depth, opacity, *_slopes(near, found)]
+
+
+def _slopes(near: Plane, found: Bool[np.ndarray, "height width"]) -> list[Plane]:
+    """The normal of the depth map itself, up to a factor: without scale, for any lens."""
+    log = np.log(np.where(found, np.maximum(near, 1e-6), np.float32(1)))
+    share = _blurred(found.astype(np.float32), _SLOPE_PX) + np.float32(1e-6)
+    smooth = _blurred(log, _SLOPE_PX) / share
+    steep = max(found.shape) / 5 / 8  # a fifth of the picture for the depth to grow by e
+    right, down = (cv2.Sobel(smooth, cv2.CV_32F, *way, scale=steep) for way in ((1, 0), (0, 1)))
+    length = np.sqrt(1 + right**2 + down**2)
+    parts = (right / length, down / length, 1 / length)
+    return [np.where(found, part, np.float32(0)) for part in parts]
 
 
 def without_fireflies(exposure: Exposure) -> Picture:
