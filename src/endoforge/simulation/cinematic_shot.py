@@ -17,6 +17,7 @@ from endoforge.optics.transfer import TransferFunction
 from endoforge.optics.transfer_draw import sample_transfer
 from endoforge.optics.transfer_file import transfer_to_dict
 from endoforge.render.volume.convergence import exposed
+from endoforge.render.volume.denoise import denoised
 from endoforge.render.volume.frames import VolumeShot, volume_frame
 from endoforge.render.volume.label_pass import LabelRequest
 from endoforge.render.volume.renderer import VolumeRenderer
@@ -113,7 +114,9 @@ def cinematic_frames(draw: Draw[CinematicSimulation]) -> Iterator[Frame]:
         view = view_of(shot, index)
         exposure = exposed(renderer, view, settings.quality)
         labels = renderer.labels(view, _request(shot, index, fields))
-        frame = volume_frame(_taken(shot, index, fields), exposure.radiance, labels)
+        quality = settings.quality
+        picture = denoised(exposure, labels, quality.denoise, quality.limit_fireflies)
+        frame = volume_frame(_taken(shot, index, fields), picture, labels)
         yield replace(frame, facts=facts_of(shot, index, exposure))
 
 

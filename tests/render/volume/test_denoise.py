@@ -118,6 +118,13 @@ def test_a_single_sample_is_smoothed_by_what_its_neighbours_say():
     assert error(denoised(one, labels(), "guided")) < error(one.radiance) / 4
 
 
+def test_a_depth_that_is_missing_where_something_was_found_is_no_guide():
+    known = labels()  # by another rule of depth, more pixels have one
+    all_found = replace(known, found=np.ones_like(known.found))
+    smooth = denoised(shot(), all_found, "guided")
+    np.testing.assert_array_equal(smooth, denoised(shot(), known, "guided"))
+
+
 def test_off_is_off():
     noisy = shot()
     assert denoised(noisy, labels(), "off") is noisy.radiance

@@ -85,9 +85,9 @@ def guides_of(exposure: Exposure, labels: VolumeLabels) -> list[Plane]:
 
     Three of albedo, three of the normal, nearness, opacity, three of the depth's slope.
     """
-    found = labels.found
+    found = np.isfinite(labels.distance_mm)
     albedo = [_blurred(exposure.albedo[..., c], _ALBEDO_PX) for c in range(3)]
-    normals = np.where(found[..., None], labels.normal_camera, np.float32(0))
+    normals = np.nan_to_num(labels.normal_camera)
     normal = [_blurred(normals[..., c], _NORMAL_PX) for c in range(3)]
     near = np.where(found, labels.distance_mm, np.float32(np.inf))
     usual = np.float32(np.median(near[found])) if found.any() else np.float32(1)
