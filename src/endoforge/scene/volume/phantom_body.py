@@ -19,7 +19,7 @@ from endoforge.scene.volume.tissue import Tissue
 #: Height, and half width, front and back as a share of those at the navel.
 _OUTLINE = np.array(
     [
-        (-185, 1.06, 0.68, 0.94), (-150, 1.08, 0.76, 0.98), (-110, 1.06, 0.90, 0.97),
+        (-185, 1.06, 0.68, 0.94), (-150, 1.06, 0.76, 0.98), (-110, 1.06, 0.90, 0.97),
         (-60, 1.02, 0.98, 0.94), (0, 0.97, 1.00, 0.94), (60, 0.96, 1.02, 0.96),
         (120, 0.97, 1.00, 0.98), (185, 0.95, 0.94, 0.98),
     ]
@@ -272,7 +272,7 @@ def _mediastinum(axes: Axes, build: Build) -> Float32[np.ndarray, "i j k"]:
     spine = np.asarray(
         np.hypot(axes[0] / 1.2, axes[1] - build.spine_y(axes[2]) - 12) - 26, dtype=np.float32
     )
-    return np.minimum(heart, spine)
+    return np.asarray(np.minimum(heart, spine))
 
 
 def _lung_vessels(canvas: Canvas, build: Build, tissue: Tissue, rng: np.random.Generator) -> None:

@@ -42,7 +42,7 @@ class PhantomSettings(Settings):
         358.4, ge=300, le=500, description="edge of the cube that is scanned, mm"
     )
     half_width_mm: Distribution = Field(
-        (150.0, 168.0), description="half the width of the body at the navel, mm; own choice"
+        (148.0, 164.0), description="half the width of the body at the navel, mm; own choice"
     )
     half_depth_mm: Distribution = Field(
         (110.0, 130.0), description="half the depth of the body at the navel, mm; own choice"

@@ -148,7 +148,7 @@ def _blurred(
 
 
 def _interpolated(
-    hu: Num[np.ndarray, "i j k"], places: list[Float64[np.ndarray, "new"]]
+    hu: Num[np.ndarray, "i j k"], places: list[Float64[np.ndarray, "_new"]]
 ) -> Float32[np.ndarray, "a b c"]:
     """Linear along each axis, one after the other; the outermost voxels reach to their sides."""
     result = np.asarray(hu)
@@ -166,7 +166,7 @@ def _interpolated(
 
 
 def _nearest(
-    organs: UInt8[np.ndarray, "i j k"], places: list[Float64[np.ndarray, "new"]]
+    organs: UInt8[np.ndarray, "i j k"], places: list[Float64[np.ndarray, "_new"]]
 ) -> UInt8[np.ndarray, "a b c"]:
     index = [
         np.rint(at).astype(int).clip(0, n - 1) for at, n in zip(places, organs.shape, strict=True)

@@ -147,7 +147,9 @@ def nearest(
     turn = to_labels[:3, :3]
     if (np.abs(turn - np.diag(np.diag(turn))) @ np.array(shape)).max() > _OFF_AXIS:
         return np.asarray(
-            ndimage.affine_transform(turned, turn, to_labels[:3, 3], shape, order=0, cval=0)
+            ndimage.affine_transform(
+                turned, turn, to_labels[:3, 3], shape, order=0, mode="grid-constant"
+            )
         )
     result = np.zeros(shape, labels.dtype)
     target, source = [], []
