@@ -22,9 +22,9 @@ _WINDOW_CELLS = 1.0
 _FEWEST_CELLS = 32
 #: Slopes are held back as by a prior of standard deviation |local mean| / sqrt(this) per unit of
 #: a guide; best of a few on drawn CTs, as are the next two.
-_CAUTION = 2.0
+_CAUTION = 0.5
 #: Fits compete over a neighbourhood of this standard deviation, px...
-_CONTEST_PX = 4
+_CONTEST_PX = 5
 #: ...and one that is worse by this share of the noise's variance counts 1/e.
 _TOLERANCE = 0.03
 #: What the fits left over is looked at with these standard deviations, px; its power over so many
