@@ -142,7 +142,10 @@ def collision(world: World, lane: Lane, place: Any) -> Scatterer:
     chance = 1 - dr.exp(-dr.norm(gradient) * numbers.one("per_surface_hu"))
     surface = lane.random.next() < chance
     looks = colours_at(medium, table_of(medium, corner), hu)
-    return scatterer(gradient, surface, lane.ray.direction, looks, numbers.one("anisotropy"))
+    hit: Scatterer = scatterer(
+        gradient, surface, lane.ray.direction, looks, numbers.one("anisotropy")
+    )
+    return hit
 
 
 def survivors(world: World, path: Path, weight: Any, chance: Any) -> Any:

@@ -101,22 +101,20 @@ class Tracer:
     def trace(self, origin: Points, direction: Points) -> tuple[Points, Points]:
         """Radiance along rays, and the albedo of their first collisions."""
         light, first = np.zeros_like(origin), np.zeros_like(origin)
-        weight = np.ones_like(origin)
-        alive = np.isfinite(direction[:, 2])
+        path = np.flatnonzero(np.isfinite(direction[:, 2]))
+        place, direction, weight = origin[path], direction[path], np.ones((len(path), 3))
         for bounce in range(self.max_bounces + 1):
-            place, hit = self.fly(origin, direction, np.full(len(origin), _FAR), alive)
-            out = alive & ~hit
-            light[out] += weight[out] * self.surroundings(direction[out], bounce)
-            alive &= hit
-            if bounce == self.max_bounces or not alive.any():
+            place, hit = self.fly(place, direction, np.full(len(path), _FAR))
+            light[path[~hit]] += weight[~hit] * self.surroundings(direction[~hit], bounce)
+            path, place, direction, weight = (a[hit] for a in (path, place, direction, weight))
+            if bounce == self.max_bounces or len(path) == 0:
                 break
-            met = Collision.at(self, place, direction, alive)
+            met = Collision.at(self, place, direction)
             if bounce == 0:
-                first[alive] = met.albedo[alive]
-            light += np.where(alive[:, None], weight * self.lamps(place, met, alive), 0)
+                first[path] = met.albedo
+            light[path] += weight * self.lamps(place, met)
             direction, kept = met.on(self.rng)
             weight = weight * kept
-            origin = place
         return light, first
 
     def surroundings(self, direction: Points, bounce: int) -> Points:
@@ -132,11 +130,10 @@ class Tracer:
         return np.asarray(sky.radiance[row, column], np.float64)
 
     def fly(
-        self, origin: Points, direction: Points, longest: Values, active: np.ndarray
+        self, origin: Points, direction: Points, longest: Values
     ) -> tuple[Points, Bool[np.ndarray, "paths"]]:
         """Draw where light is stopped; False for what leaves, or comes to its end first."""
-        at, hit = np.zeros(len(origin)), np.zeros(len(origin), bool)
-        flying = active.copy()
+        hit, flying = np.zeros(len(origin), bool), np.ones(len(origin), bool)
         near, far = self.borders(origin, direction)
         at, far = np.maximum(near, 0), np.minimum(far, longest)
         while flying.any():
@@ -190,14 +187,14 @@ class Tracer:
 
     # ---- lamps ----------------------------------------------------------------------------------
 
-    def lamps(self, place: Points, met: "Collision", active: np.ndarray) -> Points:
+    def lamps(self, place: Points, met: "Collision") -> Points:
         """Light of all lamps that is sent on, each asked with one shadow ray."""
         total = np.zeros_like(place)
         for lamp, light in (*self.small(place), *self.disks(place)):
             away = lamp - place
             length = np.linalg.norm(away, axis=1)
             toward = away / length[:, None]
-            _, stopped = self.fly(place, toward, length, active)
+            _, stopped = self.fly(place, toward, length)
             total += np.where(stopped[:, None], 0, light * met.sent(toward, self.rng))
         return total
 
@@ -247,13 +244,13 @@ class Collision:
     g: float
 
     @staticmethod
-    def at(tracer: Tracer, place: Points, forward: Points, alive: np.ndarray) -> "Collision":
+    def at(tracer: Tracer, place: Points, forward: Points) -> "Collision":
         """Look up what is there; draw whether it acts as a surface."""
-        inside = np.where(alive[:, None], place, tracer.volume.centre_mm)
-        rows, gradient = tracer.matter(inside), tracer.gradient(inside)
+        rows, gradient = tracer.matter(place), tracer.gradient(place)
         steep = np.linalg.norm(gradient, axis=1)
         chance = 1 - np.exp(-steep / tracer.transfer.surface_hu_per_mm)
-        normal = gradient / np.maximum(steep, 1e-12)[:, None]
+        normal = np.where(steep[:, None] > 1e-9, gradient, -forward)
+        normal /= np.linalg.norm(normal, axis=1, keepdims=True)
         normal *= np.where((normal * forward).sum(axis=1) > 0, -1.0, 1.0)[:, None]
         return Collision(
             surface=tracer.rng.random(len(place)) < chance,
