@@ -39,6 +39,7 @@ _MASKED = 0.4  # share of a piece that a mask must hold; masks are often eroded,
 _AIRWAY_DEEP_MM, _AIRWAY_RADIUS_MM = 40.0, (3.0, 16.0)
 _TRACHEA_MM2 = (40.0, 900.0)
 _TRACHEA_ASIDE_MM = 60.0
+_TOUCHES = 0.003  # share of its surface that abuts on lung
 _ROUND = 0.45  # share of the smallest box about a section; a disc fills 0.79 of it
 _BULLA = 0.6
 _ABOVE = 0.34  # share of the lungs' height
@@ -146,7 +147,7 @@ def _is_airway(piece: GasPiece, frame: _Frame) -> bool:
     deep = float(piece.high_mm[2] - piece.low_mm[2])
     low, high = _AIRWAY_RADIUS_MM
     if not (
-        deep >= _AIRWAY_DEEP_MM and low <= piece.radius_mm <= high and piece.beside_lung > 0.02
+        deep >= _AIRWAY_DEEP_MM and low <= piece.radius_mm <= high and piece.beside_lung > _TOUCHES
     ):
         return False
     if frame.lung_base is None or piece.high_mm[2] < frame.lung_base + 60.0:
