@@ -148,8 +148,8 @@ def _hip(canvas: Canvas, build: Build, tissue: Tissue, side: float, name: str) -
     x, z = axes[0] * side / w, axes[2]
     levels = [-160, -140, -120, -95, -70, -45, -36]
     back = (
-        _lerp(z, levels, [60, 58, 55, 50, 50, 72, 88]),
-        _lerp(z, levels, [-45, -52, -66, -84, -86, -70, -58]),
+        _lerp(z, levels, [76, 74, 64, 50, 50, 72, 88]),
+        _lerp(z, levels, [-30, -36, -58, -84, -86, -70, -58]),
     )
     middle = (
         _lerp(z, levels, [84, 80, 78, 84, 97, 110, 114]),
