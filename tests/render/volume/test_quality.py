@@ -94,9 +94,10 @@ def test_passes_draw_other_paths_and_agree_with_one_long_pass(renderer, view, ha
         renderer.expose(view, 4).radiance, renderer.expose(view, 4, first_sample=4).radiance
     )
     long = renderer.expose(view, TRUE_SAMPLES, first_sample=1 << 22)
-    z = (passes.radiance - long.radiance) / np.sqrt(passes.variance + long.variance + 1e-12)
-    assert abs(z.mean()) < 4 / np.sqrt(z.size / 3)
-    assert np.sqrt(np.mean(np.square(z))) == pytest.approx(1, abs=0.1)
+    apart = (passes.radiance - long.radiance)[..., 0]
+    variance = (passes.variance + long.variance)[..., 0]
+    assert abs(apart.sum()) < 4 * np.sqrt(variance.sum())
+    assert np.square(apart).mean() == pytest.approx(variance.mean(), rel=0.15)
 
 
 def test_a_noise_target_means_that_error(renderer, view, halves):
