@@ -66,14 +66,15 @@ class LocalTissue:
     vertices_mm: Float64[np.ndarray, "frames vertices 3"]
 
     @cached_property
-    def _cover(self) -> Cover | None:
+    def cover(self) -> Cover | None:
+        """Points spread over the tissue; None if it has no area."""
         return cover(self.surface)
 
     def at(self, row: int) -> Touchable | None:
         """The tissue of one row of frames, ready for questions."""
-        if self._cover is None:
+        if self.cover is None:
             return None
-        return self._cover.at(self.vertices_mm[min(row, len(self.vertices_mm) - 1)])
+        return self.cover.at(self.vertices_mm[min(row, len(self.vertices_mm) - 1)])
 
     @property
     def still(self) -> bool:
