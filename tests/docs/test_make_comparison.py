@@ -43,7 +43,7 @@ def test_the_page_has_real_frames_above_and_drawn_ones_below(script, tmp_path, m
 def test_a_picture_is_cut_in_the_middle_and_not_squeezed(script):
     wide = plain(0, 100, 400)
     wide[:, 125:275] = 255
-    assert (np.asarray(script.cut(wide))[:, 4:-4] == 255).all()  # Lanczos looks past the border
+    assert (np.asarray(script.cut(wide))[:, 8:-8] == 255).all()  # Lanczos looks past the border
 
 
 def test_too_few_real_frames_are_refused_with_their_number(script, tmp_path):
