@@ -65,7 +65,7 @@ _SEROUS = {
 _SOLID = {
     "coarse_vessels": (0.0, 0.2),
     "fine_vessels": (0.0, 0.15),
-    "mottling": (0.12, 0.30),
+    "mottling": (0.06, 0.18),
     "relief": (0.07, 0.14),
     "roughness": (0.022, 0.05),
     "softness": (0.2, 0.5),
