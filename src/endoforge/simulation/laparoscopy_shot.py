@@ -57,7 +57,7 @@ def laparoscopy_shot(
     )
     tools = place_instruments(settings.instruments, draw.stream("instruments"), work)
     cast = with_tools(Cast(anatomy.surface, anatomy.materials, anatomy.motion), tools)
-    room = Room(cast.surface, None, anatomy.targets, anatomy.ports)
+    room = Room(cast.surface, None, anatomy.targets, anatomy.ports, cast.motion)
     path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
     draw, tissues = dressed(draw, cast.materials, {})
     scene = Scene(
