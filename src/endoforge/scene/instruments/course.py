@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
 from endoforge.errors import SceneError
 from endoforge.scene.instruments.clearance import Clearing, Probe, feelers_of
+from endoforge.scene.instruments.contact import roughly
 from endoforge.scene.instruments.giving_way import drawn_back, given_way
 from endoforge.scene.instruments.kinematics import (
     RemoteCentres,
@@ -49,6 +50,8 @@ _SMOOTH_FRAMES = 2.0
 _SMOOTH_BACK_FRAMES = 3.0
 _ROUNDS = 3
 _EVERY = 3  # frames whose tip gives way on its own; those between are evened out
+_DOOR_MM, _BEFORE_MM = 30.0, 12.0  # ends of the way that may be barred
+_STEP_MM, _GRAZED_MM = 2.0, 1.0
 _REACH_PER_PULL = 2.4  # a shorter reach would fold tissue over
 
 
@@ -63,8 +66,43 @@ class Course:
     allowed_mm: float
 
 
-def follow(course: Course, work: Workspace, instance: int) -> PlacedInstrument:
-    """Place an instrument that follows a plan, giving way to tissue; nothing is random here.
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A course among the tissue around it, before the tool gives way.
+
+    Attributes:
+        course: What it is about to do.
+        tissue: What is in the way.
+        held: What it works on.
+        moments: Its frames.
+    """
+
+    course: Course
+    tissue: LocalTissue
+    held: Held
+    moments: "Moments"
+
+    @cached_property
+    def poses(self) -> Float64[np.ndarray, "frames parts 4 4"]:
+        """Poses of the parts at all frames, as if nothing were in the way."""
+        still = np.zeros_like(self.moments.tip_mm)
+        return self.moments.poses(np.arange(len(still)), still, still[:, 0])
+
+    def barred_mm(self) -> float:
+        """Length of the shaft's axis that would lie in tissue when the tool is at its target."""
+        near = int(np.argmax(nearness(self.course.plan, self.moments.time)))
+        tip = self.moments.tip_mm[near] - self.held.path_mm[near] + self.held.point_mm
+        port = self.course.port.point_mm
+        length = float(np.linalg.norm(tip - port))
+        along = np.arange(_DOOR_MM, length - _BEFORE_MM, _STEP_MM)
+        if not len(along):
+            return 0.0
+        line = port + along[:, None] * (tip - port) / length
+        return float(_STEP_MM * (roughly(self.held.tissue, line) < -_GRAZED_MM).sum())
+
+
+def prepare(course: Course, work: Workspace) -> Prepared:
+    """Find out where a course leads and what tissue is around.
 
     Raises:
         SceneError: The target is out of reach.
@@ -76,16 +114,27 @@ def follow(course: Course, work: Workspace, instance: int) -> PlacedInstrument:
     held = tissue_under(tissue, course.target, work.frames)
     near = nearness(course.plan, time)[:, None]
     tip = tip + held.point_mm - course.target.point_mm + near * (held.path_mm - held.point_mm)
-    moments = _Moments(course, time, tip, _joints(course, time))
-    aside, back, depth = _clear_path(course, tissue, moments)
-    rows = np.arange(len(time))
+    prepared = Prepared(course, tissue, held, Moments(course, time, tip, _joints(course, time)))
+    assert prepared.poses.size  # what is out of reach is refused here
+    return prepared
+
+
+def follow(prepared: Prepared, work: Workspace, instance: int) -> PlacedInstrument:
+    """Place an instrument that follows a plan, giving way to tissue; nothing is random here.
+
+    Raises:
+        SceneError: The target is out of reach.
+    """
+    course, moments = prepared.course, prepared.moments
+    aside, back, depth = _clear_path(course, prepared.tissue, moments)
+    rows = np.arange(len(back))
     poses, centres = moments.poses(rows, aside, back), moments.centres(rows, aside, back)
     placed = place(course.instrument, instance, work.labels, poses)
     return replace(
         placed,
         joints={**vars(centres), **moments.joints},
         landmarks=(*placed.landmarks, _entry(course, instance, poses)),
-        pulls=_pulls(course, held, poses, time),
+        pulls=_pulls(course, prepared.held, poses, moments.time),
         facts=_facts(course),
         penetration_mm=max(depth, 0.0),
     )
@@ -107,7 +156,7 @@ def _joints(
 
 
 def _clear_path(
-    course: Course, tissue: LocalTissue, moments: "_Moments"
+    course: Course, tissue: LocalTissue, moments: "Moments"
 ) -> tuple[Float64[np.ndarray, "frames 3"], Float64[np.ndarray, "frames"], float]:
     """Give way to tissue: aside, evened out over time, then back along the shaft where needed.
 
@@ -144,7 +193,7 @@ def _smooth_envelope(values: Float64[np.ndarray, "frames"]) -> Float64[np.ndarra
 
 
 @dataclass(frozen=True, eq=False)
-class _Moments:
+class Moments:
     """The frames of a course: how displacements of the tip and ways back move the parts."""
 
     course: Course
