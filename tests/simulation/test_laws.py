@@ -2,7 +2,7 @@
 """The laws of the labels hold for every recipe, lens, path and motion, two eyes included."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from endoforge.frames.check import check_dataset
@@ -30,6 +30,11 @@ LENSES = st.one_of(
     st.builds("camera={{model: pinhole, horizontal_deg: {}}}".format, st.floats(40.0, 120.0)),
     st.builds("camera.content_radius={}".format, st.floats(0.5, 1.4)),
     st.builds("camera.corner_cut={}".format, st.floats(0.1, 0.9)),
+    st.builds(
+        "camera={{model: omnidirectional, diagonal_deg: {}, content_radius: {}}}".format,
+        st.floats(70.0, 190.0),
+        st.sampled_from([0.0, 0.9]),
+    ),
 )
 EYES = st.sampled_from(
     [
@@ -54,6 +59,14 @@ SEEDS = st.integers(0, 10_000)
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(lens=LENSES, eyes=EYES, motion=MOTION, path=PATHS, light=LIGHT, seed=SEEDS)
+@example(
+    lens="camera={model: omnidirectional, diagonal_deg: 160, content_radius: 0.9}",
+    eyes="camera.stereo={baseline_mm: 3.0, convergence_deg: 4.0}",
+    motion="anatomy.motility={ring_depth: 0.4}",
+    path="trajectory.wall_hits=8",
+    light="transport.bounces=1",
+    seed=3,
+)
 def test_random_colons_keep_every_law(tmp_path_factory, lens, eyes, motion, path, light, seed):
     folder = tmp_path_factory.mktemp("laws") / "data"
     size = ("camera.width=64", "camera.height=52") if lens.startswith("camera=") else ()

@@ -17,6 +17,7 @@ from endoforge.frames.storage import read_json, write_json
 PARTS = (
     frozenset({"tool tip", "tool wrist", "tool shaft"}),
     frozenset({"abdominal wall", "diaphragm"}),
+    frozenset({"liver", "cystic plate"}),
 )
 
 

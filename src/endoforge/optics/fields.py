@@ -5,6 +5,8 @@ All are squares of `SIZE` texels; u runs along the rows, v along the columns, an
 cycles per tile.
 """
 
+from functools import lru_cache
+
 import cv2
 import numpy as np
 import scipy.fft
@@ -28,16 +30,25 @@ def noise(
         stretch: How many times longer features are along u than along v.
         decay: Power by which amplitudes fall with frequency.
     """
-    frequency_v = scipy.fft.fftfreq(SIZE, 1 / SIZE).astype(np.float32)[:, None]
-    frequency_u = scipy.fft.rfftfreq(SIZE, 1 / SIZE).astype(np.float32)[None, :] * stretch
-    radius = np.hypot(frequency_u, frequency_v)
-    band = np.exp(-((radius / high) ** 2)) * (radius >= low) / np.maximum(radius, 1) ** decay
+    radius, fall = _frequencies(stretch, decay)
+    band = np.exp(-((radius / high) ** 2)) * (radius >= low) / fall
     phase = rng.random(band.shape, dtype=np.float32) * np.float32(2 * np.pi)
     spectrum = np.empty(band.shape, np.complex64)
     spectrum.real, spectrum.imag = band * np.cos(phase), band * np.sin(phase)
     field = scipy.fft.irfft2(spectrum, s=(SIZE, SIZE))
     unit: Tile = field / field.std()
     return unit
+
+
+@lru_cache(maxsize=8)
+def _frequencies(
+    stretch: float, decay: float
+) -> tuple[Float32[np.ndarray, "rows columns"], Float32[np.ndarray, "rows columns"]]:
+    """Spatial frequency of each place of a spectrum, and how far amplitudes fall there."""
+    frequency_v = scipy.fft.fftfreq(SIZE, 1 / SIZE).astype(np.float32)[:, None]
+    frequency_u = scipy.fft.rfftfreq(SIZE, 1 / SIZE).astype(np.float32)[None, :] * stretch
+    radius = np.hypot(frequency_u, frequency_v)
+    return radius, np.maximum(radius, 1) ** decay
 
 
 def ring_noise(rng: np.random.Generator, frequency: float, width: float = 0.12) -> Tile:

@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """How each organ, stain and tool looks: settings by name.
 
-Colours of liver, gallbladder, tools, duct, artery, mucosa and polyps are the 10th to 90th
-percentile of real frames: the brighter part of each labelled region, display values to the power
-of 2.2. They therefore hold what the camera made of the tissue (laparoscopes show blood-rich tissue
-purple: blue above green). Measured on: 18 frames of 4 laparoscopies with hand-drawn masks and
-Endoscapes-Seg50 (338 frames) for the abdomen; HyperKvasir (300 frames) for mucosa, 450 of its boxes
-for polyps. Fat, serosa, wall and ligament: by hand on 35 patches of the same frames. The share of
-light that metals reflect follows measured indices (iron and titanium about 0.55, gold red 1, green
-0.77, blue 0.34). Everything else, and all that is not colour, is own choice, made by looking at
-renderings beside those frames.
+Colours are ranges over real frames: the brighter part of each labelled region, display values to
+the power of 2.2. They therefore hold what the camera made of the tissue (laparoscopes show
+blood-rich tissue purple: blue above green). Liver: 18 frames of 4 laparoscopies with hand-drawn
+masks (green 0.22 to 0.34 of red, blue 1.13 to 1.39 of green) and 12 patches of as many videos of
+Endoscapes-Seg50 (0.20 to 0.46, 1.19 to 1.46). Gallbladder, connective tissue, duct, artery, tools:
+the masks of Endoscapes-Seg50, 30 videos (gallbladder 0.28 to 0.59, 0.92 to 1.66; triangle and
+cystic plate 0.21 to 0.59, 0.89 to 1.72; 10th to 90th percentile). Fat: 7 patches of as many videos
+(0.22 to 0.44, 0.55 to 1.18), towards yellow. HyperKvasir (300 frames) for mucosa, 450 of its boxes
+for polyps. Serosa, wall and ligament: by hand on patches of the same frames. Film and relief of the
+abdomen: so that highlights and contrast between neighbouring pixels come near those of the real
+frames (0.2 to 0.4 % of the pixels are white; deviation of the log of brightness from its mean over
+2 pixels 0.15 to 0.21). The share of light that metals reflect follows measured indices (iron and
+titanium about 0.55, gold red 1, green 0.77, blue 0.34). Everything else, and all that is not
+colour, is own choice, made by looking at renderings beside those frames.
 """
 
 import difflib
@@ -49,48 +54,62 @@ _BARE = {
     "textures": 1,
 }
 _SEROUS = {
-    "coarse_vessels": (0.05, 0.3),
-    "fine_vessels": (0.4, 0.95),
-    "mottling": (0.04, 0.14),
-    "relief": (0.02, 0.06),
-    "roughness": (0.04, 0.09),
+    "coarse_vessels": (0.1, 0.45),
+    "fine_vessels": (0.5, 1.0),
+    "mottling": (0.12, 0.32),
+    "relief": (0.08, 0.16),
+    "roughness": (0.025, 0.055),
     "tile_mm": (50.0, 80.0),
+    "wetness": (0.3, 0.8),
 }
 _SOLID = {
     "coarse_vessels": (0.0, 0.2),
     "fine_vessels": (0.0, 0.15),
-    "mottling": (0.05, 0.16),
-    "relief": (0.012, 0.035),
-    "roughness": (0.05, 0.1),
+    "mottling": (0.06, 0.18),
+    "relief": (0.07, 0.14),
+    "roughness": (0.022, 0.05),
     "softness": (0.2, 0.5),
     "edge_glow": (0.1, 0.5),
     "tile_mm": (36.0, 56.0),
+    "wetness": (0.3, 0.8),
 }
 _FATTY = {
     "coarse_vessels": (0.1, 0.5),
     "fine_vessels": (0.3, 0.8),
-    "mottling": (0.2, 0.45),
-    "relief": (0.10, 0.20),
-    "roughness": (0.05, 0.11),
+    "mottling": (0.12, 0.28),
+    "relief": (0.16, 0.30),
+    "roughness": (0.028, 0.06),
     "softness": (0.5, 0.9),
     "edge_glow": (0.3, 0.9),
     "tile_mm": (36.0, 60.0),
+    "wetness": (0.3, 0.8),
 }
 _STRINGY = {
     "coarse_vessels": (0.05, 0.4),
-    "fine_vessels": (0.2, 0.7),
-    "mottling": (0.06, 0.2),
-    "relief": (0.05, 0.12),
-    "roughness": (0.05, 0.12),
+    "fine_vessels": (0.3, 0.9),
+    "mottling": (0.12, 0.32),
+    "relief": (0.12, 0.24),
+    "roughness": (0.03, 0.075),
     "tile_mm": (24.0, 40.0),
+    "wetness": (0.3, 0.8),
+}
+_RAW = {
+    "coarse_vessels": (0.1, 0.4),
+    "fine_vessels": (0.4, 1.0),
+    "mottling": (0.2, 0.45),
+    "relief": (0.16, 0.30),
+    "roughness": (0.03, 0.07),
+    "tile_mm": (18.0, 30.0),
+    "wetness": (0.3, 0.8),
 }
 _LINED = {
     "coarse_vessels": (0.1, 0.4),
-    "fine_vessels": (0.25, 0.85),
-    "mottling": (0.05, 0.15),
-    "relief": (0.015, 0.05),
-    "roughness": (0.05, 0.12),
+    "fine_vessels": (0.4, 1.0),
+    "mottling": (0.10, 0.25),
+    "relief": (0.05, 0.12),
+    "roughness": (0.035, 0.08),
     "tile_mm": (60.0, 100.0),
+    "wetness": (0.3, 0.8),
 }
 _POLYPOUS = {
     "coarse_vessels": (0.0, 0.15),
@@ -135,19 +154,20 @@ _PLASTIC = {
 #: Looks by name. Keys are material names, as scenes list them in `Scene.materials`.
 ORGANS: Mapping[str, TissueSettings] = {
     # ---- the abdomen ----
-    "liver": _organ("liver", ((0.26, 0.46), (0.26, 0.42), (1.0, 1.3)), _SOLID),
+    "liver": _organ("liver", ((0.22, 0.40), (0.20, 0.34), (1.0, 1.4)), _SOLID),
     "spleen": _organ("liver", ((0.18, 0.32), (0.18, 0.32), (1.15, 1.5)), _SOLID),
     "kidney": _organ("liver", ((0.30, 0.46), (0.26, 0.40), (0.85, 1.1)), _SOLID),
-    "gallbladder": _organ("serosa", ((0.38, 0.68), (0.42, 0.64), (0.80, 1.25)), _SEROUS),
+    "gallbladder": _organ("serosa", ((0.38, 0.64), (0.36, 0.60), (0.84, 1.35)), _SEROUS),
     "stomach": _organ("serosa", ((0.55, 0.75), (0.34, 0.52), (0.94, 1.2)), _SEROUS),
     "bowel": _organ("serosa", ((0.50, 0.72), (0.28, 0.44), (0.94, 1.2)), _SEROUS),
     "organ": _organ("serosa", ((0.40, 0.62), (0.28, 0.46), (0.85, 1.2)), _SEROUS),
     "abdominal wall": _organ("peritoneum", ((0.42, 0.64), (0.30, 0.58), (0.90, 1.38)), _LINED),
     "peritoneum": _organ("peritoneum", ((0.45, 0.65), (0.34, 0.56), (0.90, 1.25)), _LINED),
     "diaphragm": _organ("fibrous", ((0.40, 0.60), (0.24, 0.40), (0.85, 1.15)), _LINED),
-    "fat": _organ("fat", ((0.66, 0.88), (0.46, 0.66), (0.40, 0.70)), _FATTY),
+    "fat": _organ("fat", ((0.66, 0.88), (0.32, 0.54), (0.46, 0.80)), _FATTY),
     "mesentery": _organ("fat", ((0.52, 0.74), (0.34, 0.50), (0.55, 0.95)), _FATTY),
     "pancreas": _organ("fat", ((0.58, 0.74), (0.44, 0.58), (0.55, 0.85)), _FATTY),
+    "connective tissue": _organ("fibrous", ((0.42, 0.64), (0.28, 0.50), (0.90, 1.40)), _RAW),
     "ligament": _organ("fibrous", ((0.55, 0.75), (0.42, 0.62), (0.80, 1.15)), _STRINGY),
     "duct": _organ("fibrous", ((0.46, 0.64), (0.44, 0.63), (0.70, 1.1)), _STRINGY),
     "artery": _organ("fibrous", ((0.48, 0.68), (0.24, 0.44), (0.90, 1.23)), _STRINGY),

@@ -151,7 +151,10 @@ def liver(rng: np.random.Generator) -> Planes:
         fine=_vessels(_SPARSE, rng, 1.2) * contrast(noise(rng, 1, 5), 0, 1),
         blotch=contrast(0.40 * noise(rng, 1, 12) + 0.45 * grain),
         patch=contrast(0.45 * noise(rng, 1, 7) - 0.6 * grain - 0.8),
-        height=noise(rng, 2, 12, decay=1.6) + 0.10 * blurred(lobules, 2.0),
+        height=noise(rng, 2, 12, decay=1.6)
+        + 0.35 * noise(rng, 9, 28)
+        + 0.06 * blurred(lobules, 2.0)
+        + 0.05 * noise(rng, 28, 80),
         film=_film(rng, 9.0),
     )
 
@@ -184,7 +187,7 @@ def serosa(rng: np.random.Generator) -> Planes:
         fine=np.clip(fine * contrast(noise(rng, 1, 6), 0.25, 1.1) + 0.35 * arteries, 0, 1),
         blotch=contrast(0.8 * noise(rng, 1, 18) + 0.3 * noise(rng, 30, 120)),
         patch=contrast(noise(rng, 1, 7) - 0.3),
-        height=noise(rng, 3, 14, stretch=2.5, decay=1.3) + 0.12 * noise(rng, 24, 90),
+        height=noise(rng, 3, 14, stretch=2.5, decay=1.3) + 0.22 * noise(rng, 24, 90),
         film=_film(rng),
     )
 
@@ -197,7 +200,7 @@ def peritoneum(rng: np.random.Generator) -> Planes:
         fine=_vessels(_LINING_FINE, rng, 0.6) * contrast(1.4 * noise(rng, 1, 4) - 0.2, 0.05, 1),
         blotch=contrast(0.35 * strands + 0.4 * noise(rng, 1, 8)),
         patch=contrast(0.3 * strands + 0.6 * noise(rng, 1, 6) - 0.5),
-        height=0.6 * noise(rng, 3, 24, stretch=2.5, decay=1.2) + 0.1 * noise(rng, 30, 110),
+        height=0.6 * noise(rng, 3, 24, stretch=2.5, decay=1.2) + 0.18 * noise(rng, 30, 110),
         film=_film(rng),
     )
 

@@ -99,7 +99,9 @@ def _bytes(planes: np.ndarray, lost: np.ndarray) -> UInt8[np.ndarray, "size size
     slopes = planes[..., SLOPE_U : SLOPE_V + 1] / (2 * SLOPE_SPAN) + 0.5
     film = planes[..., SLOPE_V + 1 :]
     stack = np.concatenate([planes[..., :SLOPE_U], slopes, lost[..., None], film], axis=-1)
-    level: UInt8[np.ndarray, "size size 8"] = np.rint(np.clip(stack, 0, 1) * 255).astype(np.uint8)
+    np.clip(stack, 0, 1, out=stack)
+    stack *= 255
+    level: UInt8[np.ndarray, "size size 8"] = np.rint(stack, out=stack).astype(np.uint8)
     return level
 
 

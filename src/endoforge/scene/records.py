@@ -48,6 +48,7 @@ ABDOMEN_LABELS: Mapping[int, str] = {
     18: "other organ",
     19: "tool wrist",
     20: "clip",
+    21: "cystic plate",
 }
 
 

@@ -33,7 +33,7 @@ def colon_shot(draw: Draw[ColonSimulation], anatomy: Anatomy | None) -> Shot:
     frames = settings.frames_of(draw.sequence)
     motion = _motion(draw, anatomy)
     free = anatomy.centreline if motion is None else motion.safe_centreline(frames)
-    room = Room(anatomy.surface, free, anatomy.targets)
+    room = Room(anatomy.surface, free, anatomy.targets, motion=motion)
     path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
     work = Workspace(anatomy.surface, anatomy.targets, (), frames, COLON_LABELS, motion)
     first, last = path.moments[:1, 0], path.moments[-1:, 2]

@@ -30,6 +30,7 @@ class Chronicle:
         """Choose the points that are tracked through the sequence."""
         self._shot, self._wanted = shot, wanted
         self._tracked = _choose_points(shot) if "tracks" in wanted else None
+        self._material = _vertex_material(shot)
 
     def facts_of(self, frame: Frame) -> dict[str, Any]:
         """The facts of one frame; the first also holds what was drawn for the sequence."""
@@ -72,7 +73,7 @@ class Chronicle:
             number=np.arange(len(vertices), dtype=np.int64),
             points_mm=there[vertices],
             texture_mm=rest[vertices],
-            material=_vertex_material(self._shot)[vertices],
+            material=self._material[vertices],
         )
 
 

@@ -3,8 +3,10 @@
 
 from functools import lru_cache
 
+import numpy as np
 from pydantic import TypeAdapter
 
+from endoforge.errors import SceneError
 from endoforge.frames.storage import to_json
 from endoforge.scene.anatomy.abdomen.anatomy import AbdomenAnatomy
 from endoforge.scene.anatomy.abdomen.build import build_abdomen
@@ -15,9 +17,10 @@ from endoforge.scene.anatomy.abdomen.settings import (
     CtAbdomen,
     MeshAbdomen,
 )
+from endoforge.scene.instruments.apart import least_gap, scope_rods, tool_rods
 from endoforge.scene.instruments.place import place_instruments
 from endoforge.scene.instruments.workspace import Workspace
-from endoforge.scene.paths.plan import camera_path
+from endoforge.scene.paths.plan import CameraPath, camera_path
 from endoforge.scene.paths.room import Room
 from endoforge.scene.records import ABDOMEN_LABELS, Scene
 from endoforge.simulation.draws import Draw
@@ -29,6 +32,7 @@ from endoforge.simulation.tissues import dressed
 from endoforge.streams import stream
 
 _ABDOMEN: TypeAdapter[AbdomenSettings | CtAbdomen | MeshAbdomen] = TypeAdapter(AnyAbdomen)
+_TRIES = 6  # of tools and camera together
 _REMEMBERED = 10  # abdomens; one takes seconds to draw and about 20 MB
 
 
@@ -53,10 +57,8 @@ def laparoscopy_shot(draw: Draw[LaparoscopySimulation], given: Given | None = No
         labels=ABDOMEN_LABELS,
         motion=anatomy.motion,
     )
-    tools = place_instruments(settings.instruments, draw.stream("instruments"), work)
-    cast = with_tools(Cast(anatomy.surface, anatomy.materials, anatomy.motion), tools)
-    room = Room(cast.surface, None, anatomy.targets, anatomy.ports)
-    path = camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
+    streams = draw.stream("instruments"), draw.stream("trajectory")
+    cast, path = _staged(anatomy, work, settings, streams)
     draw, tissues = dressed(draw, cast.materials, {})
     scene = Scene(
         surface=cast.surface,
@@ -68,6 +70,38 @@ def laparoscopy_shot(draw: Draw[LaparoscopySimulation], given: Given | None = No
         provenance=anatomy.provenance,
     )
     return equipped(draw, scene, path, cast.tools)
+
+
+def _staged(
+    anatomy: AbdomenAnatomy,
+    work: Workspace,
+    settings: LaparoscopySimulation,
+    streams: tuple[np.random.Generator, np.random.Generator],
+) -> tuple[Cast, CameraPath]:
+    """Tools and camera, drawn again where a tool would run through the laparoscope.
+
+    Raises:
+        SceneError: There is no room for one of them, or not for both.
+    """
+    ports = {port.name: port for port in anatomy.ports}
+    for _ in range(_TRIES):
+        tools = place_instruments(settings.instruments, streams[0], work)
+        cast = with_tools(Cast(anatomy.surface, anatomy.materials, anatomy.motion), tools)
+        room = Room(cast.surface, None, anatomy.targets, anatomy.ports, cast.motion)
+        path = camera_path(settings.trajectory, room, streams[1], work.frames)
+        if path.world_from_shaft is None:
+            return cast, path
+        scope = scope_rods(path.world_from_shaft)
+        rods = [
+            tool_rods(t.instrument, ports[t.facts["port"]], t.motion.world_from_rest[1:-1])
+            for t in tools
+        ]
+        if least_gap(scope, rods) > 0:
+            return cast, path
+    raise SceneError(
+        f"tools and laparoscope must not run through each other, but {_TRIES} of {_TRIES} draws "
+        "did; choose other ports for the tools or another target for the trajectory"
+    )
 
 
 def abdomen_of(

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import trimesh
+from scipy.spatial import cKDTree
 
 from endoforge.errors import SceneError, SettingsError, ShapeError
 from endoforge.geometry.poses import is_pose, look_at
@@ -18,14 +19,16 @@ from endoforge.scene.instruments.settings import (
     ToolSettings,
 )
 from endoforge.scene.instruments.workspace import Workspace
+from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import COLON_LABELS, Motion
 from endoforge.settings import validate
 from scene.instruments.workplaces import egg, surface_of
 
 
 def settings_of(kind="grasper", behaviour="work", port="right", target="top", **motion):
+    others = motion.pop("other_ports", True)
     moves = ToolMotionSettings(behaviour=behaviour, **motion)
-    tool = ToolSettings(kind=kind, port=port, target=target, motion=moves)
+    tool = ToolSettings(kind=kind, port=port, other_ports=others, target=target, motion=moves)
     return InstrumentSettings(tools=(tool,))
 
 
@@ -174,8 +177,8 @@ def test_the_same_numbers_place_the_same_tool(still):
 
 
 def test_a_further_tool_leaves_the_first_as_it_was(still):
-    own = settings_of(kind="hook")
-    two = InstrumentSettings(tools=(*own.tools, ToolSettings(port="left", target="side")))
+    own = settings_of(kind="hook", target="side")
+    two = InstrumentSettings(tools=(*own.tools, ToolSettings(port="left", target="top")))
     alone = place_instruments(own, np.random.default_rng(1), still)
     both = place_instruments(two, np.random.default_rng(1), still)
     assert np.array_equal(alone[0].motion.world_from_rest, both[0].motion.world_from_rest)
@@ -202,7 +205,41 @@ def test_what_is_placed_is_a_motion_and_a_surface_of_frame_0(still):
 )
 def test_what_cannot_be_done_is_said_in_one_sentence(still, choice, match):
     with pytest.raises(SceneError, match=match):
-        placed(still, **choice)
+        placed(still, other_ports=False, **choice)
+
+
+def test_another_port_is_taken_where_the_named_one_is_too_far(still):
+    tool = placed(still, port="far")
+    assert tool.facts["port"] == "port-right"
+
+
+def test_another_port_is_taken_where_tissue_bars_the_way(still):
+    """The egg lies between the right port and a target on its left side."""
+    left = Target("beyond", np.array([-38.0, 5.0, 0.0]), 6.0, np.array([-1.0, 0.2, 0.0]))
+    work = replace(still, targets=(*still.targets, left))
+    assert placed(work, target="beyond", behaviour="hold").facts["port"] == "port-left"
+    kept = placed(work, target="beyond", behaviour="hold", other_ports=False)
+    assert kept.facts["port"] == "port-right"
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_two_tools_at_one_place_do_not_run_through_each_other(still, seed):
+    """Both are sent to the same point through the same port; measured between their vertices."""
+    tools = tuple(
+        ToolSettings(kind=kind, port="right", target="top") for kind in ("hook", "grasper")
+    )
+    one, two = place_instruments(
+        InstrumentSettings(tools=tools), np.random.default_rng(seed), still
+    )
+    for frame in range(-1, still.frames + 1, 3):
+        gap = cKDTree(one.motion.vertices_at(frame)).query(two.motion.vertices_at(frame))[0]
+        assert gap.min() > 0.4
+
+
+def test_tools_that_cannot_keep_apart_are_refused(still):
+    tool = ToolSettings(kind="hook", port="right", target="top", other_ports=False)
+    with pytest.raises(SceneError, match="courses through port-right run into them"):
+        place_instruments(InstrumentSettings(tools=(tool, tool)), np.random.default_rng(0), still)
 
 
 def test_an_impossible_opening_is_refused():

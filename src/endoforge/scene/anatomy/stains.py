@@ -67,18 +67,27 @@ def stained(
         middle = int(rng.integers(len(vertices)))
         off = vertices - vertices[middle]
         near = np.flatnonzero((np.abs(off) < 1.6 * stain.run * stain.width_mm).all(axis=1))
-        share = _share(stain, off[near], surface.normals[middle], up)
+        share = stain_share(stain, off[near], surface.normals[middle], up)
         total[near, stain.kind] = np.maximum(total[near, stain.kind], share)
     return replace(surface, stain=np.clip(total, 0.0, 1.0).astype(np.float32))
 
 
-def _share(
+def stain_share(
     stain: Stain,
     off_mm: Float64[np.ndarray, "near 3"],
     normal: Float32[np.ndarray, "3"],
     up: Float64[np.ndarray, "3"],
 ) -> Float64[np.ndarray, "near"]:
-    """Longer downhill, uneven at its edge, and only on this side of a fold."""
+    """How much of each place a patch covers: longer downhill, uneven at its edge.
+
+    Only this side of a fold is covered.
+
+    Args:
+        stain: The patch.
+        off_mm: Places from its middle.
+        normal: The surface's, in the middle.
+        up: Unit direction against gravity.
+    """
     downhill = -(up - (up @ normal) * normal)
     length = float(np.linalg.norm(downhill))
     along = off_mm @ (downhill / max(length, 1e-9))

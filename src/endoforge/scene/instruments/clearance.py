@@ -1,25 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps an instrument out of tissue: the tip gives way until nothing lies deeper than allowed."""
+"""Finds how deep an instrument lies in tissue: points on it, and the deepest of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int64
 
 from endoforge.scene.instruments.contact import Touchable, nearest, roughly
+from endoforge.scene.instruments.moving import MovingTissue
 from endoforge.scene.instruments.records import Instrument
 
 _STEP_MM = 0.8
 _NEAR_MM = 4.0  # beyond it, distances need not be exact
 _FAR_MM = 110.0
-_AIM = 0.35  # share of the allowed depth that is aimed at, for what lies between the points
-_LEAVE = 0.55  # and share at which nothing more is done
-_PUSHES = 4
-_BACK_MM = (0.0, 4.0, 12.0, 30.0)
-_LARGEST_PUSH_MM = 4.0
-_FARTHEST_MM = 12.0
-_STEP_BACK_MM = 0.4
+_GROUP_MM = 6.0
+_AT_ONCE = 32  # points of a frame that are asked for at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,9 +35,24 @@ class Feelers:
         self, world_from_rest: Float[np.ndarray, "parts 4 4"]
     ) -> Float64[np.ndarray, "points 3"]:
         """World positions for given poses of the parts, mm."""
-        pose = world_from_rest[self.part]
-        turned = np.einsum("pij,pj->pi", pose[:, :3, :3], self.points_mm)
-        return np.asarray(turned + pose[:, :3, 3])
+        return np.asarray(self.at_frames(world_from_rest[None])[0])
+
+    def at_frames(
+        self, world_from_rest: Float[np.ndarray, "frames parts 4 4"]
+    ) -> Float64[np.ndarray, "frames points 3"]:
+        """World positions at several frames, mm."""
+        placed = np.empty((len(world_from_rest), len(self.part), 3))
+        for number in np.unique(self.part):
+            own, pose = self.part == number, world_from_rest[:, number]
+            turned = self.points_mm[own] @ pose[:, :3, :3].swapaxes(1, 2)
+            placed[:, own] = turned + pose[:, None, :3, 3]
+        return placed
+
+    def leaders(self) -> Int64[np.ndarray, "points"]:
+        """For each point the number of one nearby of the same part, which few points share."""
+        cell = np.column_stack([np.round(self.points_mm / _GROUP_MM), self.part])
+        _, first, group = np.unique(cell, axis=0, return_index=True, return_inverse=True)
+        return np.asarray(first[group.ravel()], dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +110,7 @@ class Clearing:
 
     Attributes:
         feelers: Points of the instrument.
-        counted: Which of them count now.
+        counted: Which of them count at each frame.
         pivot_mm: Where the shaft pivots; points before it or less than `around_mm` behind it,
             where it passes the wall, do not count.
         around_mm: See `pivot_mm`.
@@ -108,110 +118,118 @@ class Clearing:
     """
 
     feelers: Feelers
-    counted: Bool[np.ndarray, "points"]
+    counted: Bool[np.ndarray, "frames points"]
     pivot_mm: Float64[np.ndarray, "3"]
     around_mm: float
     allowed_mm: float
 
+
+@dataclass(frozen=True, eq=False)
+class Contacts:
+    """The deepest point at each of several frames; see `Contact`."""
+
+    depth_mm: Float64[np.ndarray, "frames"]
+    point_mm: Float64[np.ndarray, "frames 3"]
+    way_out: Float64[np.ndarray, "frames 3"]
+
+
+class Probe:
+    """Finds an instrument's deepest points frame by frame.
+
+    Within a frame a point's distance to tissue changes by no more than the point moves. What is
+    remembered from earlier questions therefore rules out most points: only those are asked for that
+    could lie deeper than the deepest found.
+    """
+
+    def __init__(self, tissue: MovingTissue | None, clearing: Clearing) -> None:
+        """Know nothing yet."""
+        self.clearing, self._tissue = clearing, tissue
+        self._leader = clearing.feelers.leaders()
+        count = clearing.counted.shape
+        self._least_mm = np.full(count, -np.inf)  # signed distance that each point had at least ...
+        self._there_mm = np.zeros((*count, 3))  # ... when it was here
+
     def contact(
-        self, tissue: Touchable | None, world_from_rest: Float64[np.ndarray, "parts 4 4"]
-    ) -> Contact:
-        """The deepest of the points that count."""
-        points = self.feelers.at(world_from_rest)[self.counted]
-        inside = (points - self.pivot_mm) @ world_from_rest[0, :3, 2] > self.around_mm
-        return deepest(tissue, points[inside])
+        self,
+        rows: Int64[np.ndarray, "rows"],
+        world_from_rest: Float64[np.ndarray, "rows parts 4 4"],
+    ) -> Contacts:
+        """The deepest of the points that count; its depth is at most 0 if all are free.
 
+        Args:
+            rows: Which frames.
+            world_from_rest: Poses of the parts at these frames.
+        """
+        points, count = self.clearing.feelers.at_frames(world_from_rest), len(rows)
+        result = Contacts(np.zeros(count), np.zeros((count, 3)), np.zeros((count, 3)))
+        if self._tissue is None:
+            return result
+        self._start(rows, points)
+        moved = points - self._there_mm[rows]
+        least = self._least_mm[rows] - np.sqrt(np.einsum("rpk,rpk->rp", moved, moved))
+        ahead = np.einsum(
+            "rpk,rk->rp", points - self.clearing.pivot_mm, world_from_rest[:, 0, :3, 2]
+        )
+        counted = self.clearing.counted[rows] & (ahead > self.clearing.around_mm)
+        least[~counted] = np.inf
+        going = np.arange(count)
+        while len(going := going[least[going].min(axis=1) < -result.depth_mm[going]]):
+            some = min(_AT_ONCE, least.shape[1])
+            chosen = np.argpartition(least[going], some - 1, axis=1)[:, :some]
+            row, point = np.repeat(going, some), chosen.ravel()
+            asked = least[row, point] < -result.depth_mm[row]
+            row, point = row[asked], point[asked]
+            self._ask(rows, points, (row, point), result)
+            least[row, point] = np.inf
+        return result
 
-#: World poses of all parts for a displacement of the tip and a way back along the shaft, mm.
-PosesOf = Callable[[Float64[np.ndarray, "3"], float], Float64[np.ndarray, "parts 4 4"]]
+    def _start(
+        self, rows: Int64[np.ndarray, "rows"], points: Float64[np.ndarray, "rows points 3"]
+    ) -> None:
+        """Ask for a few points of frames that are new; the others lie near them."""
+        assert self._tissue is not None
+        new = np.flatnonzero(np.isneginf(self._least_mm[rows]).all(axis=1))
+        if not len(new):
+            return
+        leaders = np.unique(self._leader)
+        at = points[new][:, leaders].reshape(-1, 3)
+        asked = np.repeat(rows[new], len(leaders))
+        least = (self._tissue.roughly(asked, at) - self._slack(asked)).reshape(len(new), -1)
+        apart = np.linalg.norm(points[new] - points[new][:, self._leader], axis=2)
+        self._least_mm[rows[new]] = least[:, np.searchsorted(leaders, self._leader)] - apart
+        self._there_mm[rows[new]] = points[new]
 
+    def _slack(self, rows: Int64[np.ndarray, "rows"]) -> Float64[np.ndarray, "rows"]:
+        assert self._tissue is not None
+        slack = self._tissue.slack_mm
+        return np.asarray(slack[np.minimum(rows, len(slack) - 1)])
 
-def given_way(
-    poses_of: PosesOf,
-    tissue: Touchable | None,
-    clearing: Clearing,
-    tip_mm: Float64[np.ndarray, "3"],
-) -> tuple[Float64[np.ndarray, "3"], float]:
-    """Displace an instrument's tip so that it lies on tissue instead of in it.
-
-    The tip gives way along the surface's normal at the deepest point, times the lever about the
-    pivot. Where that does not suffice, as between two organs, it is drawn back and tries again.
-
-    Args:
-        poses_of: Poses of the parts for a displacement and a way back.
-        tissue: What is in the way.
-        clearing: Which points must be clear.
-        tip_mm: Where the tip is without displacement, world mm.
-
-    Returns:
-        The displacement, at most 12 mm, and the way back along the shaft, mm.
-    """
-    best, least = (np.zeros(3), 0.0), np.inf
-    for back in _BACK_MM:
-        shift = np.zeros(3)
-        for _ in range(_PUSHES):
-            contact = clearing.contact(tissue, poses_of(shift, back))
-            if contact.depth_mm < least:
-                best, least = (shift, back), contact.depth_mm
-            if contact.depth_mm <= _AIM * clearing.allowed_mm:
-                return best
-            shift = _pushed(shift, contact, clearing, tip_mm)
-    return best
-
-
-def drawn_back(
-    poses_of: Callable[[float], Float64[np.ndarray, "parts 4 4"]],
-    tissue: Touchable | None,
-    clearing: Clearing,
-    start_mm: float,
-    most_mm: float,
-) -> tuple[float, float]:
-    """How far an instrument must be drawn back along its shaft until nothing lies too deep.
-
-    Args:
-        poses_of: Poses of the parts for a way back, mm.
-        tissue: What is in the way.
-        clearing: Which points must be clear.
-        start_mm: Way back to begin with.
-        most_mm: Farthest way back.
-
-    Returns:
-        The way back, at most 0.3 mm more than needed, and the depth that is left, mm.
-    """
-
-    def depth_at(back: float) -> float:
-        return clearing.contact(tissue, poses_of(back)).depth_mm
-
-    enough, step = start_mm, _STEP_BACK_MM
-    depth = depth_at(enough)
-    if depth <= _LEAVE * clearing.allowed_mm:
-        return enough, depth
-    too_little = enough
-    while depth > _LEAVE * clearing.allowed_mm and enough < most_mm:
-        too_little, enough, step = enough, min(enough + step, most_mm), 2 * step
-        depth = depth_at(enough)
-    while enough - too_little > 0.3:
-        middle = 0.5 * (too_little + enough)
-        if (found := depth_at(middle)) <= _LEAVE * clearing.allowed_mm:
-            enough, depth = middle, found
-        else:
-            too_little = middle
-    return enough, depth
-
-
-def _pushed(
-    shift: Float64[np.ndarray, "3"],
-    contact: Contact,
-    clearing: Clearing,
-    tip_mm: Float64[np.ndarray, "3"],
-) -> Float64[np.ndarray, "3"]:
-    """One step out of the tissue at the deepest point."""
-    excess = min(contact.depth_mm - 0.6 * _AIM * clearing.allowed_mm, _LARGEST_PUSH_MM)
-    arm = float(np.linalg.norm(contact.point_mm - clearing.pivot_mm))
-    lever = float(np.linalg.norm(tip_mm + shift - clearing.pivot_mm)) / max(arm, 1.0)
-    moved = shift + excess * float(np.clip(lever, 1.0, 3.0)) * contact.way_out
-    size = float(np.linalg.norm(moved))
-    return moved * min(_FARTHEST_MM / max(size, 1e-9), 1.0)
+    def _ask(
+        self,
+        rows: Int64[np.ndarray, "rows"],
+        points: Float64[np.ndarray, "rows points 3"],
+        asked: tuple[Int64[np.ndarray, "asked"], Int64[np.ndarray, "asked"]],
+        result: Contacts,
+    ) -> None:
+        """Measure some points, remember what is found, and enter what lies deeper than before."""
+        assert self._tissue is not None
+        row, place = asked[0], points[asked]
+        distance = self._tissue.roughly(rows[row], place)
+        least = distance - self._slack(rows[row])
+        found = result.depth_mm.copy()
+        np.maximum.at(found, row, np.where(distance < -_NEAR_MM, -distance, 0.0))
+        near = np.flatnonzero((np.abs(distance) < _NEAR_MM) & (least < -found[row]))
+        distance[np.abs(distance) < _NEAR_MM] = np.inf  # until it is known exactly
+        if len(near):
+            distance[near] = self._tissue.nearest(rows[row[near]], place[near]).distance_mm
+            least[near] = distance[near]
+        self._least_mm[rows[row], asked[1]], self._there_mm[rows[row], asked[1]] = least, place
+        order = np.lexsort((-distance, row))
+        last = order[np.flatnonzero(np.diff(row[order], append=-1))]
+        last = last[-distance[last] > result.depth_mm[row[last]]]
+        if len(last):
+            result.depth_mm[row[last]], result.point_mm[row[last]] = -distance[last], place[last]
+            result.way_out[row[last]] = self._tissue.nearest(rows[row[last]], place[last]).normal
 
 
 def _along_shaft(instrument: Instrument) -> Float64[np.ndarray, "points 3"]:

@@ -10,8 +10,11 @@ from scipy.spatial import cKDTree
 from endoforge.scene.anatomy.curves import unit
 from endoforge.scene.records import Surface
 
-_NEIGHBOURS = 20
+#: Points of a surface's cover whose triangles are asked for distances.
+NEIGHBOURS = 20
 _SPACING_MM = 2.5
+#: A point of a surface is at most this far from the nearest point of its cover.
+COARSE_MM = 2.5
 _FAR_MM = 1.5  # further from an edge, all triangles nearby tell the side, if they agree so far:
 _PLAIN = 0.3
 
@@ -114,28 +117,48 @@ def nearest(tissue: Touchable, points_mm: Float[np.ndarray, "points 3"]) -> Near
         by angle as in Bærentzen & Aanæs, IEEE TVCG 2005.
     """
     points = np.asarray(points_mm, dtype=np.float64)
-    count = min(_NEIGHBOURS, len(tissue.owner))
+    count = min(NEIGHBOURS, len(tissue.owner))
     found = tissue.owner[tissue.tree.query(points, k=count)[1].reshape(len(points), -1)]
-    repeated = np.repeat(points, count, axis=0)
-    weights = closest_weights(repeated, tissue.corners_mm[found.ravel()])
-    place = (weights[:, :, None] * tissue.corners_mm[found.ravel()]).sum(axis=1)
-    gap = np.linalg.norm(repeated - place, axis=1).reshape(found.shape)
-    height = ((repeated - place) * _flat_normals(tissue, found.ravel())).sum(axis=1)
-    tied = gap <= gap.min(axis=1, keepdims=True) * (1 + 1e-9) + 1e-9
-    best = np.where(tied, np.abs(height.reshape(found.shape)), -1.0).argmax(axis=1)
-    best += np.arange(len(points)) * count
+    return nearest_among(points, found, tissue.corners_mm[found], tissue.corner_normals)
+
+
+def nearest_among(
+    points: Float64[np.ndarray, "points 3"],
+    found: Int64[np.ndarray, "points near"],
+    corners_mm: Float64[np.ndarray, "points near 3 3"],
+    corner_normals: Float64[np.ndarray, "faces 3 3"],
+) -> Nearest:
+    """The nearest point of some triangles to each point; see `nearest`.
+
+    Args:
+        points: World points, mm.
+        found: Triangles that come into question for each point.
+        corners_mm: Their corners, world mm.
+        corner_normals: Unit normals at the corners of all triangles.
+    """
+    triangles = corners_mm.reshape(-1, 3, 3)
+    repeated = np.repeat(points, found.shape[1], axis=0)
+    weights = closest_weights(repeated, triangles)
+    place = np.einsum("nk,nkj->nj", weights, triangles)
+    away = repeated - place
+    gap = np.sqrt(dots(away, away)).reshape(found.shape)
+    height = dots(away, _flat_normals(triangles)).reshape(found.shape)
+    least = gap.min(axis=1)
+    tied = gap <= least[:, None] * (1 + 1e-9) + 1e-9
+    best = np.where(tied, np.abs(height), -1.0).argmax(axis=1)
+    best += np.arange(len(points)) * found.shape[1]
     face, weight = found.ravel()[best], weights[best]
-    leaning = (height.reshape(found.shape) / np.maximum(gap, 1e-12)).mean(axis=1)
-    doubtful = (tied.sum(axis=1) > 1) & (gap.min(axis=1) > _FAR_MM) & (abs(leaning) > _PLAIN)
-    side = np.where(np.where(doubtful, leaning, height[best]) < 0, -1.0, 1.0)
-    normal = _normal_at(tissue, face, weight)
-    return Nearest(side * gap.min(axis=1), place[best], normal, face)
+    leaning = (height / np.maximum(gap, 1e-12)).mean(axis=1)
+    doubtful = (tied.sum(axis=1) > 1) & (least > _FAR_MM) & (abs(leaning) > _PLAIN)
+    side = np.where(np.where(doubtful, leaning, height.ravel()[best]) < 0, -1.0, 1.0)
+    normal = _normal_at(triangles[best], corner_normals[face], weight)
+    return Nearest(side * least, place[best], normal, face)
 
 
 def roughly(
     tissue: Touchable, points_mm: Float64[np.ndarray, "points 3"]
 ) -> Float64[np.ndarray, "points"]:
-    """Signed distance to the nearest of the points that cover a surface; up to 2 mm too far."""
+    """Signed distance to the nearest of the points that cover a surface; up to 2.5 mm too far."""
     distance, found = tissue.tree.query(points_mm)
     face = tissue.owner[found]
     way = points_mm - tissue.tree.data[found]
@@ -153,8 +176,7 @@ def closest_weights(
     """
     a, b, c = triangles[:, 0], triangles[:, 1], triangles[:, 2]
     u, v, w = b - a, c - a, points - a
-    uu, uv, vv = (u * u).sum(1), (u * v).sum(1), (v * v).sum(1)
-    wu, wv = (w * u).sum(1), (w * v).sum(1)
+    uu, uv, vv, wu, wv = dots(u, u), dots(u, v), dots(v, v), dots(w, u), dots(w, v)
     whole = np.maximum(uu * vv - uv * uv, 1e-30)
     s, t = (vv * wu - uv * wv) / whole, (uu * wv - uv * wu) / whole
     weights = np.stack([1 - s - t, s, t], axis=1)
@@ -162,6 +184,13 @@ def closest_weights(
     if outside.any():
         weights[outside] = _on_border(points[outside], triangles[outside])
     return weights
+
+
+def dots(
+    a: Float64[np.ndarray, "rows 3"], b: Float64[np.ndarray, "rows 3"]
+) -> Float64[np.ndarray, "rows"]:
+    """Dot product of rows; several times faster than a sum along three columns."""
+    return np.asarray(np.einsum("nk,nk->n", a, b))
 
 
 # ---- inside -------------------------------------------------------------------------------------
@@ -175,9 +204,9 @@ def _on_border(
     weights = np.zeros((len(points), 3))
     for k in range(3):
         start, way = triangles[:, k], triangles[:, (k + 1) % 3] - triangles[:, k]
-        share = ((points - start) * way).sum(1) / np.maximum((way * way).sum(1), 1e-30)
-        share = np.clip(share, 0.0, 1.0)
-        gap = np.linalg.norm(points - start - share[:, None] * way, axis=1)
+        share = np.clip(dots(points - start, way) / np.maximum(dots(way, way), 1e-30), 0.0, 1.0)
+        rest = points - start - share[:, None] * way
+        gap = dots(rest, rest)
         nearer = gap < best
         best[nearer] = gap[nearer]
         weights[nearer] = 0.0
@@ -186,19 +215,22 @@ def _on_border(
 
 
 def _normal_at(
-    tissue: Touchable, face: Int64[np.ndarray, "rows"], weight: Float64[np.ndarray, "rows 3"]
+    triangles: Float64[np.ndarray, "rows 3 3"],
+    corner_normals: Float64[np.ndarray, "rows 3 3"],
+    weight: Float64[np.ndarray, "rows 3"],
 ) -> Float64[np.ndarray, "rows 3"]:
-    flat = _flat_normals(tissue, face)
-    rounded = unit((weight[:, :, None] * tissue.corner_normals[face]).sum(axis=1))
+    rounded = unit(np.einsum("nk,nkj->nj", weight, corner_normals))
     within = np.asarray((weight > 1e-6).all(axis=1))
-    return np.where(within[:, None], flat, rounded)
+    return np.where(within[:, None], _flat_normals(triangles), rounded)
 
 
-def _flat_normals(
-    tissue: Touchable, face: Int64[np.ndarray, "rows"]
-) -> Float64[np.ndarray, "rows 3"]:
-    corners = tissue.corners_mm[face]
-    return unit(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
+def _flat_normals(triangles: Float64[np.ndarray, "rows 3 3"]) -> Float64[np.ndarray, "rows 3"]:
+    a, b = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    across = np.empty_like(a)
+    for k in range(3):  # several times faster than NumPy's cross product
+        i, j = (k + 1) % 3, (k + 2) % 3
+        across[:, k] = a[:, i] * b[:, j] - a[:, j] * b[:, i]
+    return np.asarray(across / np.maximum(np.sqrt(dots(across, across)), 1e-30)[:, None])
 
 
 def _pseudo_normals(

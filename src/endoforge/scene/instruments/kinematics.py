@@ -108,13 +108,30 @@ def keypoint_in_tool(instrument: Instrument, name: str, values: Joints) -> Float
 # ---- the port -----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, eq=False)
+class RemoteCentres:
+    """Joints of a shaft that pivots in a port, at several frames; see `RemoteCentre`."""
+
+    yaw_rad: Float64[np.ndarray, "frames"]
+    pitch_rad: Float64[np.ndarray, "frames"]
+    roll_rad: Float64[np.ndarray, "frames"]
+    insertion_mm: Float64[np.ndarray, "frames"]
+
+
 def world_from_tool(port: Target, centre: RemoteCentre) -> Float64[np.ndarray, "4 4"]:
     """Pose of the tool frame; the shaft's axis passes through the port whatever the joints are."""
-    rotation = _world_from_port(port) @ _turn(1, centre.yaw_rad) @ _turn(0, centre.pitch_rad)
-    pose = np.eye(4)
-    pose[:3, :3] = rotation @ _turn(2, centre.roll_rad)
-    pose[:3, 3] = port.point_mm + centre.insertion_mm * rotation[:, 2]
-    return pose
+    values = (centre.yaw_rad, centre.pitch_rad, centre.roll_rad, centre.insertion_mm)
+    rows = RemoteCentres(*(np.array([float(value)]) for value in values))
+    return np.asarray(world_from_tools(port, rows)[0])
+
+
+def world_from_tools(port: Target, centres: RemoteCentres) -> Float64[np.ndarray, "frames 4 4"]:
+    """Poses of the tool frame at several frames; see `world_from_tool`."""
+    rotation = _world_from_port(port) @ _turns(1, centres.yaw_rad) @ _turns(0, centres.pitch_rad)
+    poses = np.tile(np.eye(4), (len(rotation), 1, 1))
+    poses[:, :3, :3] = rotation @ _turns(2, centres.roll_rad)
+    poses[:, :3, 3] = port.point_mm + centres.insertion_mm[:, None] * rotation[:, :, 2]
+    return poses
 
 
 def reach(
@@ -134,19 +151,40 @@ def reach(
     Raises:
         SceneError: The target is so near the port that the point cannot get there.
     """
-    target = _world_from_port(port).T @ (np.asarray(target_mm, np.float64) - port.point_mm)
-    x, y, z = _turn(2, roll_rad) @ np.asarray(offset_mm, np.float64)
-    along = float(target @ target) - x * x - y * y
-    if along <= z * abs(z) or target[2] <= 0 or abs(target[1]) >= np.hypot(y, np.sqrt(along)):
+    rows = (np.asarray(v, np.float64)[None] for v in (target_mm, offset_mm, roll_rad))
+    found = reach_all(port, *rows)
+    yaw, pitch, insertion = found.yaw_rad[0], found.pitch_rad[0], found.insertion_mm[0]
+    return RemoteCentre(float(yaw), float(pitch), roll_rad, float(insertion))
+
+
+def reach_all(
+    port: Target,
+    target_mm: Float64[np.ndarray, "frames 3"],
+    offset_mm: Float64[np.ndarray, "frames 3"],
+    roll_rad: Float64[np.ndarray, "frames"],
+) -> RemoteCentres:
+    """The joints that put a point of the tool on a target, at several frames; see `reach`.
+
+    Raises:
+        SceneError: A target is so near the port that the point cannot get there.
+    """
+    tx, ty, tz = ((target_mm - port.point_mm) @ _world_from_port(port)).T
+    x, y, z = np.einsum("nij,nj->ni", _turns(2, roll_rad), offset_mm).T
+    along = tx * tx + ty * ty + tz * tz - x * x - y * y
+    far = np.sqrt(np.maximum(along, 0.0))
+    lever = np.hypot(y, far)
+    bad = (along <= z * np.abs(z)) | (tz <= 0) | (np.abs(ty) >= lever)
+    if bad.any():
+        place = target_mm[int(bad.argmax())]
         raise SceneError(
-            f"the target {np.round(target_mm, 1).tolist()} mm is {np.linalg.norm(target):.1f} mm "
-            f"from the port {port.name!r}, nearer than the tool's tip, or behind it; move either"
+            f"the target {np.round(place, 1).tolist()} mm is "
+            f"{np.linalg.norm(place - port.point_mm):.1f} mm from the port {port.name!r}, nearer "
+            "than the tool's tip, or behind it; move either"
         )
-    far = float(np.sqrt(along))
-    pitch = float(np.arccos(target[1] / np.hypot(y, far)) - np.arctan2(far, y))
+    pitch = np.arccos(ty / lever) - np.arctan2(far, y)
     ahead = np.sin(pitch) * y + np.cos(pitch) * far
-    yaw = float(np.arctan2(target[0], target[2]) - np.arctan2(x, ahead))
-    return RemoteCentre(yaw, pitch, roll_rad, far - z)
+    yaw = np.arctan2(tx, tz) - np.arctan2(x, ahead)
+    return RemoteCentres(yaw, pitch, roll_rad, far - z)
 
 
 # ---- inside -------------------------------------------------------------------------------------
@@ -175,6 +213,13 @@ def _world_from_port(port: Target) -> Float64[np.ndarray, "3 3"]:
     return rotation_between(np.array([0.0, 0.0, 1.0]), port.normal)
 
 
-def _turn(axis: int, angle_rad: float) -> Float64[np.ndarray, "3 3"]:
-    """Rotation about one of the coordinate axes."""
-    return rotation_from_vector(angle_rad * np.eye(3)[axis])
+def _turns(
+    axis: int, angle_rad: Float64[np.ndarray, "frames"]
+) -> Float64[np.ndarray, "frames 3 3"]:
+    """Rotations about one of the coordinate axes."""
+    i, j = (axis + 1) % 3, (axis + 2) % 3
+    turns = np.tile(np.eye(3), (len(angle_rad), 1, 1))
+    turns[:, i, i] = turns[:, j, j] = np.cos(angle_rad)
+    turns[:, j, i] = np.sin(angle_rad)
+    turns[:, i, j] = -turns[:, j, i]
+    return turns

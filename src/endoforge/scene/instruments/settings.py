@@ -114,6 +114,11 @@ class ToolSettings(Settings):
     kind: Option[ToolKind] = Field("grasper", description="which instrument")
     own: UrdfSettings | None = Field(None, description="an instrument of one's own instead")
     port: str = Field("right", min_length=1, description="name of the port that it enters by")
+    other_ports: bool = Field(
+        True,
+        description="whether it enters by another port, but never the camera's, where tissue or "
+        "another tool bars the way from the named one, or the target is out of reach from there",
+    )
     target: str = Field("gallbladder", min_length=1, description="name of the place it works on")
     diameter_mm: float | None = Field(
         None, ge=2, le=15, description="of the shaft, mm; if not given, 10 for a clipper, else 5"

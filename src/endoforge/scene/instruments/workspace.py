@@ -13,6 +13,9 @@ from endoforge.scene.instruments.contact import Cover, Touchable, cover, nearest
 from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import Motion, Surface
 
+#: Ports that a laparoscope takes.
+CAMERA_PORTS = ("port-camera", "camera")
+
 
 @dataclass(frozen=True, eq=False)
 class Workspace:
@@ -53,6 +56,17 @@ def place_named(places: Sequence[Target], name: str, what: str) -> Target:
     raise SceneError(f"the anatomy has no {what} {name!r}; it has {known}")
 
 
+def ports_for(ports: Sequence[Target], name: str, others: bool) -> list[Target]:
+    """The ports to try, the named one first; never the camera's, unless it is named.
+
+    Raises:
+        SceneError: There is none of that name.
+    """
+    wanted = place_named(ports, name, "port")
+    rest = [p for p in ports if p is not wanted and p.name not in CAMERA_PORTS]
+    return [wanted, *(rest if others else [])]
+
+
 @dataclass(frozen=True, eq=False)
 class LocalTissue:
     """Tissue in a box, at every frame.
@@ -66,14 +80,15 @@ class LocalTissue:
     vertices_mm: Float64[np.ndarray, "frames vertices 3"]
 
     @cached_property
-    def _cover(self) -> Cover | None:
+    def cover(self) -> Cover | None:
+        """Points spread over the tissue; None if it has no area."""
         return cover(self.surface)
 
     def at(self, row: int) -> Touchable | None:
         """The tissue of one row of frames, ready for questions."""
-        if self._cover is None:
+        if self.cover is None:
             return None
-        return self._cover.at(self.vertices_mm[min(row, len(self.vertices_mm) - 1)])
+        return self.cover.at(self.vertices_mm[min(row, len(self.vertices_mm) - 1)])
 
     @property
     def still(self) -> bool:
@@ -109,11 +124,13 @@ class Held:
     """A place of tissue that an instrument works on.
 
     Attributes:
+        tissue: What lies around it at rest.
         point_mm: The nearest point of the surface at rest, world mm.
         instance: Object that it belongs to.
         path_mm: Where that tissue is without instruments, frames -1 to one past the last.
     """
 
+    tissue: Touchable
     point_mm: Float64[np.ndarray, "3"]
     instance: int
     path_mm: Float64[np.ndarray, "frames 3"]
@@ -135,7 +152,7 @@ def tissue_under(tissue: LocalTissue, target: Target, frames: int) -> Held:
     tied = _vertex_near(tissue.surface, found.point_mm[0])
     path = tissue.vertices_mm[:, tied] - tissue.surface.vertices_mm[tied] + found.point_mm[0]
     path = np.broadcast_to(path, (frames + 2, 3)) if tissue.still else path
-    return Held(found.point_mm[0], int(ready.instance[found.face[0]]), np.array(path))
+    return Held(ready, found.point_mm[0], int(ready.instance[found.face[0]]), np.array(path))
 
 
 def _vertex_near(surface: Surface, point_mm: Float64[np.ndarray, "3"]) -> int:

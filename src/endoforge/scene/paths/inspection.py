@@ -5,6 +5,7 @@
 """
 
 from dataclasses import dataclass
+from itertools import product
 from statistics import NormalDist
 
 import numpy as np
@@ -26,6 +27,7 @@ _PACE = (30.0, 120.0)  # periods of resting and moving, frames
 _BLOCK = 25  # frames: a retreat begins in a block or not
 _RETREAT = (15.0, 40.0)  # frames of a retreat
 _NARROWER = (1.0, 0.75, 0.5, 0.3, 0.15, 0.0)  # shares of the arc that are tried in turn
+_ASIDE_MM = (0.0, 8.0, 16.0, 24.0)  # what is kept clear besides, where tissue comes nearer in time
 _SMOOTH = 6.0  # frames over which a path gives way to tissue
 _PUSHES = 40
 _SHORTEST = 0.25  # a camera pushed nearer than this share of its distance takes narrower arcs
@@ -140,12 +142,16 @@ def circle(
     wanted = _distance(hand, time, slow[:, 0])
     moving = _moving_time(hand, time)
     least = settings.clearance_mm + 3 * hand.tremor_mm
-    for share in _NARROWER:
+    tissue = room.in_time(hand.poses - 2)
+    frames = np.arange(hand.poses) - 1
+    for aside, share in product(_ASIDE_MM, _NARROWER):
         lean = share * hand.arc_rad * in_disc(hand.arcs.at(moving))
         directions = _directions(target.normal, lean)
-        reach = _reach(target, directions, wanted, room, least)
+        reach = _reach(target, directions, wanted, room, least + aside)
         if reach is not None:
-            break
+            places = target.point_mm + reach[:, None] * directions
+            if (tissue.clear_of(places, frames, least) >= least).all():
+                break
     else:
         raise SceneError(
             f"a camera in front of target {target.name!r} must keep {settings.clearance_mm:g} mm "
@@ -154,7 +160,7 @@ def circle(
         )
     tremor = np.clip(fast[:, :3], -1.7, 1.7) * hand.tremor_mm
     position = target.point_mm + reach[:, None] * directions + tremor
-    check_clear(position, room, settings.clearance_mm)
+    check_clear(position, room, settings.clearance_mm, moving=tissue)
     turn = hand.off_centre_rad * in_disc(slow[:, 1:3]) + hand.tremor_rad * fast[:, 3:5]
     roll = hand.roll_rad[0] + hand.roll_rad[1] * slow[:, 3]
     ahead = np.broadcast_to(target.point_mm, position.shape)

@@ -9,14 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from endoforge.distributions import draw
 from endoforge.errors import SceneError
 from endoforge.scene.anatomy.curves import unit
 from endoforge.scene.paths.aim import Unrest, in_range, poses_looking, sample_unrest
-from endoforge.scene.paths.room import Room, Tissue
-from endoforge.scene.paths.safety import check_clear, clear_of, free_way, smooth_below
+from endoforge.scene.paths.in_time import InTime
+from endoforge.scene.paths.room import Room
+from endoforge.scene.paths.safety import STILL, check_clear, clear_of, free_way, smooth_below
 from endoforge.scene.paths.settings import LaparoscopeSettings
 from endoforge.scene.paths.targets import Target
 
@@ -76,6 +77,29 @@ class ScopeMotion:
     world_from_shaft: Float64[np.ndarray, "poses 4 4"]
 
 
+@dataclass(frozen=True, eq=False)
+class Around:
+    """What a laparoscope must keep clear of.
+
+    Attributes:
+        room: The anatomy at rest.
+        moving: What moves in it.
+    """
+
+    room: Room
+    moving: InTime = STILL
+
+    def clear_of(
+        self,
+        points_mm: Float64[np.ndarray, "points 3"],
+        frames: Int64[np.ndarray, "points"],
+        within_mm: float,
+    ) -> Float64[np.ndarray, "points"]:
+        """Distance to tissue at rest and at each point's frame, whichever is less, mm."""
+        at_rest = clear_of(points_mm, self.room.tissue)
+        return np.asarray(np.minimum(at_rest, self.moving.clear_of(points_mm, frames, within_mm)))
+
+
 def move_laparoscope(
     room: Room, settings: LaparoscopeSettings, rng: np.random.Generator, frames: int
 ) -> ScopeMotion:
@@ -94,10 +118,11 @@ def move_laparoscope(
         SceneError: The port or all targets are missing, or every hand meets tissue.
     """
     port, targets = room.port(settings.port), _targets(room, settings.targets)
+    moving = room.in_time(frames)
     for attempt in range(_TRIES):
         scope = sample_scope(settings, rng, len(targets), frames + 2)
         try:
-            return steer_scope(port, targets, scope, room, settings)
+            return steer_scope(port, targets, scope, Around(room, moving), settings)
         except SceneError:
             if attempt == _TRIES - 1:
                 raise
@@ -136,7 +161,7 @@ def steer_scope(
     port: Target,
     targets: Sequence[Target],
     scope: Scope,
-    room: Room,
+    around: Around,
     settings: LaparoscopeSettings,
 ) -> ScopeMotion:
     """Apply a drawn scope; no randomness is left. Too little room and the tip is drawn back.
@@ -152,9 +177,10 @@ def steer_scope(
     up = _upward(unit(gaze), port.normal)
     post = _post(unit(gaze), up, scope.post_rad[0] + scope.post_rad[1] * slow[:, 4])
     shaft, view, depth = _towards(gaze, wanted, post, scope.oblique_rad)
-    depth = _depth_in_room(port, shaft, depth, room.tissue, settings)
+    depth = _depth_in_room(port, shaft, depth, around, settings)
     tip = port.point_mm + depth[:, None] * shaft
-    check_clear(tip, room, settings.clearance_mm, "the laparoscope's lens")
+    least = settings.clearance_mm
+    check_clear(tip, around.room, least, "the laparoscope's lens", around.moving)
     side = np.cross(view, _upward(view, port.normal))
     still, horizon = np.zeros((scope.poses, 2)), scope.horizon_rad * slow[:, 5]
     poses = poses_looking(tip, tip + view, side, still, horizon)
@@ -262,19 +288,22 @@ def _depth_in_room(
     port: Target,
     shaft: Float64[np.ndarray, "frames 3"],
     depth_mm: Float64[np.ndarray, "frames"],
-    tissue: Tissue,
+    around: Around,
     settings: LaparoscopeSettings,
 ) -> Float64[np.ndarray, "frames"]:
     """The depth, or less where the shaft would meet tissue or the lens come too near to it."""
     start = port.point_mm + _DOOR_MM * shaft
     longest = np.maximum(depth_mm - _DOOR_MM, 0.0)
-    depth = _DOOR_MM + free_way(tissue, start, shaft, longest, settings.shaft_clearance_mm)
+    clearance = settings.shaft_clearance_mm
+    depth = _DOOR_MM + free_way(around.room.tissue, start, shaft, longest, clearance)
+    rows = np.arange(len(depth))
     for _ in range(_RETREATS):
-        apart = clear_of(port.point_mm + depth[:, None] * shaft, tissue)
-        missing = settings.clearance_mm - apart
-        if (missing <= 0).all() or depth.min() < _LEAST_IN_MM:
+        place = port.point_mm + depth[rows, None] * shaft[rows]
+        missing = settings.clearance_mm - around.clear_of(place, rows - 1, settings.clearance_mm)
+        rows, missing = rows[missing > 0], missing[missing > 0]
+        if not len(rows) or depth.min() < _LEAST_IN_MM:
             break
-        depth -= np.where(missing > 0, missing + 0.05, 0.0)
+        depth[rows] -= missing + 0.05
     depth = depth_mm + smooth_below(np.minimum(depth - depth_mm, 0.0), _SMOOTH)
     if depth.min() < _LEAST_IN_MM:
         raise SceneError(

@@ -64,7 +64,7 @@ def camera_path(settings: AnyPath, room: Room, rng: np.random.Generator, frames:
 
     Args:
         settings: What kind, and how it moves.
-        room: The anatomy, at rest.
+        room: The anatomy, and how it moves.
         rng: Random numbers of this one path.
         frames: Number of frames.
 
@@ -115,7 +115,8 @@ def _tube(
         check_clear(centres_of(poses), room, settings.clearance_mm)
     if settings.wall_hits == (0.0, 0.0):
         return poses
-    return with_hits(poses, sample_hits(settings, rng, len(poses)), room.tissue)
+    hits = sample_hits(settings, rng, len(poses))
+    return with_hits(poses, hits, room.tissue, room.in_time(frames))
 
 
 def _first_pose(room: Room, rng: np.random.Generator) -> Float64[np.ndarray, "4 4"]:

@@ -75,7 +75,8 @@ def follow_recording(
     poses = poses[begin : begin + frames + 2]
     if first is not None:
         poses = poses @ invert_pose(poses[0]) @ first
-    check_clear(centres_of(poses), room, settings.clearance_mm, "the recorded camera")
+    least = settings.clearance_mm
+    check_clear(centres_of(poses), room, least, "the recorded camera", room.in_time(frames))
     return poses
 
 

@@ -9,10 +9,11 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from endoforge.errors import SceneError
-from endoforge.scene.instruments.contact import Touchable, touchable
+from endoforge.scene.instruments.contact import Cover, Touchable, cover
+from endoforge.scene.paths.in_time import InTime, in_time
 from endoforge.scene.paths.inside import Winding, same_side, winding_of
 from endoforge.scene.paths.targets import Target
-from endoforge.scene.records import Centreline, Surface
+from endoforge.scene.records import Centreline, Motion, Surface
 from endoforge.scene.volume.walls import VolumeTissue
 
 #: What a camera keeps clear of, ready for questions about distance: triangles, or a CT's walls.
@@ -31,26 +32,39 @@ class Room:
         centreline: Where a tube may be travelled; None where there is no lumen.
         targets: Places to look at.
         ports: Places where a laparoscope may enter, their normals pointing inwards.
+        motion: How the tissue, and tools among it, move; None if they are still.
     """
 
     surface: Surface | VolumeTissue
     centreline: Centreline | None = None
     targets: tuple[Target, ...] = ()
     ports: tuple[Target, ...] = ()
+    motion: Motion | None = None
 
     @cached_property
     def tissue(self) -> Tissue:
-        """The tissue, ready for questions about distance.
+        """The tissue at rest, ready for questions about distance.
 
         Raises:
             SceneError: There is none.
         """
         if isinstance(self.surface, VolumeTissue):
             return self.surface
-        tissue = touchable(self.surface)
-        if tissue is None:
+        return self._cover.at(self.surface.vertices_mm)
+
+    def in_time(self, frames: int) -> InTime:
+        """What moves, ready for questions about distance at the frames from -1 to `frames`."""
+        if isinstance(self.surface, VolumeTissue):
+            return InTime()
+        return in_time(self._cover, self.surface.vertices_mm, self.motion, frames)
+
+    @cached_property
+    def _cover(self) -> Cover:
+        assert isinstance(self.surface, Surface)  # a CT has no triangles
+        ready = cover(self.surface)
+        if ready is None:
             raise SceneError("the anatomy must have triangles to keep clear of, got none")
-        return tissue
+        return ready
 
     def holds(self, points_mm: Float64[np.ndarray, "points 3"]) -> Bool[np.ndarray, "points"]:
         """True for points in the room that cameras share: in no organ, and in front of the walls.

@@ -7,8 +7,12 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 
 from endoforge.errors import SceneError
 from endoforge.scene.instruments.contact import nearest
+from endoforge.scene.paths.in_time import InTime
 from endoforge.scene.paths.room import Room, Tissue
 from endoforge.scene.volume.walls import VolumeTissue
+
+#: Nothing moves.
+STILL = InTime()
 
 _STEPS = 80
 _CLOSE_MM = 0.02
@@ -80,14 +84,18 @@ def check_clear(
     room: Room,
     least_mm: float,
     what: str = "the camera",
+    moving: InTime = STILL,
 ) -> None:
     """Refuse positions too near to tissue, inside it, or outside the lumen.
+
+    What moves has to keep away at rest too, where no frame may show it.
 
     Args:
         positions_mm: Camera centres of frames -1, 0, …, world mm.
         room: The anatomy.
         least_mm: Distance to keep, mm.
         what: What stands there, for the message.
+        moving: What moves in the room.
 
     Raises:
         SceneError: Names a frame, its place, and what to change.
@@ -102,6 +110,8 @@ def check_clear(
             f"{_where(room)}, {apart[frame]:.1f} mm from the surface; choose "
             "another start, target or scale"
         )
+    frames = np.arange(len(positions_mm)) - 1
+    apart = np.minimum(apart, moving.clear_of(positions_mm, frames, least_mm))
     worst = int(apart.argmin())
     if apart[worst] < least_mm - _ROUNDING_MM:
         place = np.round(positions_mm[worst], 1).tolist()

@@ -8,13 +8,14 @@ a moment before and one after of its own, a small movement of the hand away; flo
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64, Int64
 
 from endoforge.distributions import draw, ends_of
 from endoforge.errors import SceneError
 from endoforge.geometry.poses import pose_from, rotation_between, rotation_from_vector
 from endoforge.scene.anatomy.curves import unit
 from endoforge.scene.paths.aim import poses_looking
+from endoforge.scene.paths.in_time import InTime
 from endoforge.scene.paths.room import Room
 from endoforge.scene.paths.safety import clear_of, free_way
 from endoforge.scene.paths.settings import ViewsSettings
@@ -131,7 +132,11 @@ def _good(
     room: Room,
     least: float,
 ) -> np.ndarray:
-    """Which places are clear of tissue and see at least most of the way to what they look at."""
+    """Which places are clear of tissue and see at least most of the way to what they look at.
+
+    Of places behind the first good one not all are judged.
+    """
+    moving = room.in_time(len(position))
     good = np.zeros(position.shape[:2], dtype=bool)
     for first in range(0, position.shape[1], _BLOCK):  # in turn: most views need few tries
         rows = np.flatnonzero(~good.any(axis=1))
@@ -146,7 +151,26 @@ def _good(
         length = np.linalg.norm(way, axis=1)
         seen = free_way(room.tissue, eye[clear], unit(way), length, _SIGHT_MM)
         clear[clear] = seen >= _SEEN * length
-        good[rows, block] = clear.reshape(len(rows), -1)
+        found = clear.reshape(len(rows), -1)
+        good[rows, block] = _good_in_time(found, position[rows, block], rows, moving, least)
+    return good
+
+
+def _good_in_time(
+    good: Bool[np.ndarray, "frames tries"],
+    position: Float64[np.ndarray, "frames tries 3"],
+    frames: Int64[np.ndarray, "frames"],
+    moving: InTime,
+    least: float,
+) -> Bool[np.ndarray, "frames tries"]:
+    """Take out tries that something comes too near to at their own frame, up to the first good."""
+    good = good.copy()
+    asked = np.flatnonzero(good.any(axis=1))
+    while len(asked):
+        first = good[asked].argmax(axis=1)
+        near = moving.clear_of(position[asked, first], frames[asked], least) < least
+        good[asked[near], first[near]] = False
+        asked = asked[near & good[asked].any(axis=1)]
     return good
 
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Moments in which the tip of a scope runs into the wall: it turns there, touches it, sees red."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
@@ -10,8 +12,9 @@ from endoforge.distributions import draw
 from endoforge.geometry.poses import rotation_from_vector
 from endoforge.scene.anatomy.curves import unit
 from endoforge.scene.paths.aim import centres_of
+from endoforge.scene.paths.in_time import InTime
 from endoforge.scene.paths.room import Tissue
-from endoforge.scene.paths.safety import free_way, smooth_below
+from endoforge.scene.paths.safety import STILL, free_way, smooth_below
 from endoforge.scene.settings import TrajectorySettings
 
 _PER_FRAMES = 100.0
@@ -21,6 +24,7 @@ _REST = (2.0, 14.0)  # frames at the wall
 _ASIDE = (0.8, 1.4)  # angle from the view to the place that is hit, rad
 _FACING = 0.85  # share of that angle by which the view turns along
 _FARTHEST_MM = 45.0
+_RETREATS = 20
 
 
 @dataclass(frozen=True)
@@ -77,14 +81,18 @@ def sample_hits(
 
 
 def with_hits(
-    poses: Float64[np.ndarray, "poses 4 4"], hits: tuple[WallHit, ...], tissue: Tissue
+    poses: Float64[np.ndarray, "poses 4 4"],
+    hits: tuple[WallHit, ...],
+    tissue: Tissue,
+    moving: InTime = STILL,
 ) -> Float64[np.ndarray, "poses 4 4"]:
     """Let the tip leave its path towards the wall; it never enters the wall.
 
     Args:
-        poses: camera_from_world of a path that is clear of the wall.
+        poses: camera_from_world of frames -1, 0, … of a path that is clear of the wall.
         hits: Contacts; they do not overlap.
-        tissue: The wall.
+        tissue: The wall at rest.
+        moving: The wall in time, if it moves.
     """
     result = poses.copy()
     time = np.arange(len(poses), dtype=np.float64)
@@ -92,7 +100,8 @@ def with_hits(
         share = hit.share(time)
         where = np.flatnonzero(share > 0)
         if len(where):
-            result[where] = _deflected(poses[where], share[where], hit, tissue)
+            there = partial(moving.clear_of, frames=where - 1, within_mm=hit.touch_mm)
+            result[where] = _deflected(poses[where], share[where], hit, tissue, there)
     return result
 
 
@@ -101,6 +110,7 @@ def _deflected(
     share: Float64[np.ndarray, "frames"],
     hit: WallHit,
     tissue: Tissue,
+    clear_then: Callable[[Float64[np.ndarray, "frames 3"]], Float64[np.ndarray, "frames"]],
 ) -> Float64[np.ndarray, "frames 4 4"]:
     """Move each camera by its share of the free way, and turn it by its share of the angle."""
     middle = poses[int(share.argmax()), :3, :3]
@@ -110,7 +120,12 @@ def _deflected(
     towards = np.broadcast_to(way, centres.shape)
     longest = np.full(len(poses), _FARTHEST_MM)
     free = free_way(tissue, centres, np.array(towards), longest, hit.touch_mm)
-    moved = centres + (share * smooth_below(free, 1.0))[:, None] * way
+    for _ in range(_RETREATS):
+        moved = centres + (share * smooth_below(free, 1.0))[:, None] * way
+        missing = hit.touch_mm - clear_then(moved)
+        if (missing <= 0).all():
+            break
+        free = np.where(missing > 0, np.maximum(free - missing - 0.1, 0.0), free)
     result = poses.copy()
     for k, s in enumerate(share):
         axis = np.cross(poses[k, 2, :3], way)

@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from endoforge.scene.anatomy.abdomen import cavity, motion
 from endoforge.scene.anatomy.abdomen.anatomy import AbdomenAnatomy, ports_of, targets_of
+from endoforge.scene.anatomy.abdomen.dissection import dissected
 from endoforge.scene.anatomy.abdomen.drawing import AbdomenDraw, sample_abdomen
 from endoforge.scene.anatomy.abdomen.fitting import drawn_organs
 from endoforge.scene.anatomy.abdomen.from_ct import organs_from_ct
@@ -118,6 +119,9 @@ def shape_abdomen(
     organs = _hanging(organs, draw, room)
     surface, instances = one_surface(organs)
     surface = _with_diaphragm(surface, draw.cavity, instances["abdominal wall"])
+    down = np.array(draw.cavity.gravity)
+    if "gallbladder" in instances:
+        surface = dissected(surface, organs, instances, draw.gallbladder, draw.dissection, down)
     ports = ports_of(room)
     view = ports[0].point_mm + 40.0 * ports[0].normal
     chosen = [o for o in organs if o.name not in ("abdominal wall", "bed")]
@@ -128,7 +132,7 @@ def shape_abdomen(
         ports=ports,
         instances=instances,
         motion=_motion(surface, draw, room),
-        gravity=np.array(draw.cavity.gravity),
+        gravity=down,
         provenance=given.record,
     )
 

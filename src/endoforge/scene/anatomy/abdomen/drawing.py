@@ -8,6 +8,7 @@ import numpy as np
 
 from endoforge.scene.anatomy.abdomen.biliary import Biliary, sample_biliary
 from endoforge.scene.anatomy.abdomen.cavity import Cavity, fitted, sample_cavity
+from endoforge.scene.anatomy.abdomen.dissection import Dissection, sample_dissection
 from endoforge.scene.anatomy.abdomen.fat import Fat, sample_fat
 from endoforge.scene.anatomy.abdomen.gallbladder import Gallbladder, sample_gallbladder
 from endoforge.scene.anatomy.abdomen.given import seen_gallbladder, seen_liver
@@ -37,6 +38,7 @@ class AbdomenDraw:
     fat: Fat
     ligament: Ligament
     moves: Moves | None
+    dissection: Dissection
 
 
 def sample_abdomen(
@@ -62,13 +64,15 @@ def sample_abdomen(
     tubes = (*sample_stomach(settings.bowel, rng), sample_colon_tube(settings.bowel, rng))
     small = sample_small_bowel(settings.bowel, rng)
     named = {t.name: t for t in (*tubes, small, sample_spleen(rng)) if t is not None}
+    ducts = sample_biliary(settings.gallbladder, bed, bladder, rng)
     return AbdomenDraw(
         cavity=room,
         liver=liver,
         gallbladder=bladder,
-        biliary=sample_biliary(settings.gallbladder, bed, bladder, rng),
+        biliary=ducts,
         tubes=named,
         fat=sample_fat(settings.fat, rng),
         ligament=sling,
         moves=sample_moves(settings.motion, rng) if settings.motion else None,
+        dissection=sample_dissection(settings.dissection, ducts.exposure, rng),
     )

@@ -99,6 +99,6 @@ def gallbladder_organ(gallbladder: Gallbladder, body: Volume) -> Organ:
     organ = shifted_along_normals(organ, -(0.2 + 0.6 * red) * np.clip(noise + 1.0, 0, 2))
     organ = tinted(organ, 0.06 * smooth_noise(points, 20.0, gallbladder.seed + 1) - 0.15 * red)
     blush = red * (0.5 + 0.25 * np.clip(smooth_noise(points, 18.0, gallbladder.seed + 2), -2, 2))
-    colour = np.stack([1 - 0.1 * blush, 1 - 0.55 * blush, 1 - 0.45 * blush], axis=1)
+    colour = np.stack([1 - 0.1 * blush, 1 - 0.35 * blush, 1 - 0.38 * blush], axis=1)
     tint = np.clip(organ.tint * colour, 0.2, 1.8).astype(np.float32)
     return replace(organ, tint=tint)

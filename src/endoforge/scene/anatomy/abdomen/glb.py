@@ -125,9 +125,15 @@ def _primitive(
     primitive: dict[str, Any],
     world: Float64[np.ndarray, "4 4"],
 ) -> Part:
-    points = _accessor(document, binary, primitive["attributes"]["POSITION"]).astype(np.float64)
+    points = _accessor(document, binary, primitive["attributes"]["POSITION"])
+    if not np.isfinite(points).all():
+        raise ValueError("positions that are no numbers")
+    points = points.astype(np.float64)
     if "indices" in primitive:
-        index = _accessor(document, binary, primitive["indices"]).astype(np.int64).ravel()
+        told = _accessor(document, binary, primitive["indices"])
+        if told.dtype.kind not in "iu":
+            raise ValueError(f"corners that are numbered by {told.dtype}")
+        index = told.astype(np.int64).ravel()
     else:
         index = np.arange(len(points), dtype=np.int64)
     if index.size % 3 or (index.size and not 0 <= index.min() <= index.max() < len(points)):

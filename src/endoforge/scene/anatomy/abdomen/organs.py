@@ -31,6 +31,7 @@ MATERIALS: tuple[str, ...] = (
     "peritoneum",
     "spleen",
     "organ",
+    "connective tissue",
 )
 
 

@@ -9,7 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from endoforge.distributions import Choice, Count, Distribution, check_ends
+from endoforge.distributions import (
+    Choice,
+    Count,
+    Distribution,
+    LogUniform,
+    Spread,
+    check_ends,
+)
 from endoforge.settings import Settings, keys_of
 
 
@@ -211,6 +218,39 @@ class LigamentSettings(Settings):
         return self
 
 
+class DissectionSettings(Settings):
+    """What an operation has left: blood, bile and char on the organs, the bared bed."""
+
+    blood: Count = Field((0, 9), description="fewest and most smears, pools and runs of blood")
+    bile: Count = Field((0, 1), description="fewest and most spots of spilt bile")
+    char: Count = Field((0, 5), description="fewest and most spots burnt by the cautery")
+    width_mm: Spread = Field(
+        LogUniform(log_uniform=(4.0, 18.0)),
+        description="width of a patch, mm, burnt spots 0.4 of it; own choice",
+    )
+    reach_mm: Distribution = Field(
+        (8.0, 30.0),
+        description="distance from gallbladder and neck within which most of it lies, mm; own "
+        "choice",
+    )
+    plate_mm: Distribution = Field(
+        (3.0, 9.0),
+        description="width of the cystic plate bared beside a dissected gallbladder, mm; own "
+        "choice",
+    )
+
+    @model_validator(mode="after")
+    def _plausible(self) -> "DissectionSettings":
+        check_ends(
+            self, {"width_mm": (1.0, 60.0), "reach_mm": (2.0, 200.0), "plate_mm": (0.0, 11.0)}
+        )
+        for name in ("blood", "bile", "char"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high <= 100:
+                raise ValueError(f"{name} must be two numbers from 0 to 100, got {(low, high)}")
+        return self
+
+
 class BodyMotionSettings(Settings):
     """How the organs move by themselves."""
 
@@ -253,6 +293,7 @@ class AbdomenSettings(Settings):
     bowel: BowelSettings = BowelSettings()
     fat: FatSettings = FatSettings()
     ligament: LigamentSettings = LigamentSettings()
+    dissection: DissectionSettings = DissectionSettings()
     motion: BodyMotionSettings | None = Field(
         BodyMotionSettings(), description="how the organs move; null for a still abdomen"
     )
