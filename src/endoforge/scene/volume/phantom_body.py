@@ -39,6 +39,8 @@ _SPINE = np.array(
      (70, -37), (120, -46), (200, -52)]
 )  # fmt: skip
 
+#: Back of the chest against the middle of the vertebral bodies by the way from the midline, mm.
+_BACK = np.array([(0.0, -13), (20, -14), (34, -32), (58, -42), (80, -42), (100, -60), (170, -220)])
 _SKIN_MM = 1.8
 _SLAB = 16
 
@@ -90,11 +92,13 @@ def draw_trunk(canvas: Canvas, build: Build, tissue: Tissue) -> Trunk:
 
     def slab(first: int) -> None:
         part = slice(first, first + _SLAB)
-        skin, fat, wall = _layers((x[part], y, z), build)
+        axes = x[part], y, z
+        skin, fat, wall = _layers(axes, build)
         trunk.skin_mm[part] = skin
         under = skin - fat
-        trunk.room_mm[part] = wall - under
-        canvas.hu[part] = _wall_hu(skin, under, wall, (tissue, canvas.step_mm))
+        trunk.room_mm[part] = np.maximum(wall - under, _behind(axes, build))
+        layers = skin, under, wall, trunk.room_mm[part]
+        canvas.hu[part] = _wall_hu(layers, tissue, canvas.step_mm)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(slab, range(0, canvas.hu.shape[0], _SLAB)))
@@ -120,18 +124,23 @@ def _lerp(
     return np.asarray(np.interp(at, table[:, 0], table[:, column]), dtype=np.float32)
 
 
+def _behind(axes: Axes, build: Build) -> Float32[np.ndarray, "i j k"]:
+    """Distance to the back of the chest, which the muscles along the spine lie on, mm."""
+    x, y, z = axes
+    away = np.clip((32.0 - z) / 30.0, 0.0, 1.0) * np.float32(90.0)  # below the chest
+    back = build.spine_y(z) + _lerp(np.abs(x) / np.float32(build.wide), _BACK) - away
+    return np.asarray(0.9 * (back - y), dtype=np.float32)
+
+
 def _wall_hu(
-    skin: Float32[np.ndarray, "i j k"],
-    under: Float32[np.ndarray, "i j k"],
-    wall: Float32[np.ndarray, "i j k"],
-    matter: tuple[Tissue, float],
+    layers: tuple[np.ndarray, ...], tissue: Tissue, step_mm: float
 ) -> Float32[np.ndarray, "i j k"]:
     """Air, skin, fat, muscle in layers with fat between them, fat."""
-    tissue, step_mm = matter
+    skin, under, wall, room = layers
     step = np.float32(step_mm)
     hu = tissue.air + np.clip(skin / step + 0.5, 0.0, 1.0) * np.float32(tissue.skin - tissue.air)
     hu += np.clip((skin - _SKIN_MM) / step + 0.5, 0, 1) * np.float32(tissue.fat - tissue.skin)
-    meat = np.clip(under / step + 0.5, 0, 1) * np.clip((wall - under) / step + 0.5, 0, 1)
+    meat = np.clip(under / step + 0.5, 0, 1) * np.clip(room / step + 0.5, 0, 1)
     for share in (0.36, 0.68):
         gap = np.clip((0.7 - np.abs(under - share * wall)) / step + 0.5, 0, 0.8)
         meat *= 1.0 - (wall > 13.0) * gap

@@ -121,7 +121,8 @@ def draw_small_bowel(
         gap = np.linalg.norm(colon - place, axis=1) - wide
         crowd = np.linalg.norm(np.array([np.full(3, 999.0), *placed]) - place, axis=1).min()
         low = float(np.linalg.norm((place - build.at(0, 16, -150)) / [1.2, 1.0, 1.0]))  # bladder
-        if gap.min() > 13.0 and crowd > 20.5 and low > 48.0:
+        hip = place[2] < -88.0 and abs(place[0]) > 58.0 * build.wide
+        if gap.min() > 13.0 and crowd > 20.5 and low > 48.0 and not hip:
             placed.append(place)
             _loop(canvas, trunk, place, tissue, rng)
 

@@ -53,7 +53,7 @@ def _kidney(canvas: Canvas, build: Build, tissue: Tissue, side: float, name: str
     turn = _turned(10.0, side * 14.0, side * 32.0)
     whole = oval(axes, middle, np.array([25, 29, 55]) * size, turn)
     hilum = middle + turn @ np.array([-side * 24.0, 4.0, 0.0])
-    sinus = oval(axes, hilum, np.array([17, 13, 27]) * size, turn)
+    sinus = oval(axes, hilum, np.array([19, 15, 30]) * size, turn)
     whole = _lumpy(smooth_max(whole, -(sinus + 5), 8.0), axes, 38.0, 2.0, side + build.seed % 7)
     canvas.paint(part, canvas.share(whole), tissue.cortex, f"kidney_{name}")
     local = [sum(turn[r, k] * (axes[r] - middle[r]) for r in range(3)) for k in range(3)]

@@ -52,6 +52,6 @@ PLAIN = Tissue(
 
 PORTAL_VENOUS = Tissue(
     artery=160.0, vein=140.0, portal=182.0, hepatic_vein=158.0, liver=106.0, spleen=122.0,
-    cortex=195.0, medulla=165.0, pancreas=95.0, muscle=60.0, gut_wall=88.0, heart=135.0,
+    cortex=195.0, medulla=150.0, pancreas=95.0, muscle=60.0, gut_wall=88.0, heart=135.0,
     lung_vessel=120.0,
 )  # fmt: skip
