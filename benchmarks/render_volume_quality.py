@@ -14,6 +14,7 @@ Usage: render_volume_quality.py [--size N] [--views outside lumen] [--most N] [-
 """
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -30,7 +31,7 @@ from endoforge.geometry.poses import look_at
 from endoforge.optics.illumination import WorldLight, sample_world_light
 from endoforge.optics.illumination_settings import IlluminationSettings
 from endoforge.optics.light import LightSource
-from endoforge.optics.transfer_file import preset
+from endoforge.optics.transfer_file import preset, transfer_to_json
 from endoforge.render.settings import DenoiseMethod
 from endoforge.render.volume.convergence import (
     WHITE_PERCENTILE,
@@ -230,7 +231,8 @@ def one_view(name: str, options: argparse.Namespace) -> dict[str, object]:
     view, angle = build_view(name, volume, line)
     lens = PinholeCamera.from_field_of_view(options.size, options.size, horizontal_deg=angle)
     renderer = VolumeRenderer(volume, lens, preset(PRESETS[name]), "cpu")
-    file = options.cache / f"{name}_{options.size}.npz" if options.cache else None
+    known = hashlib.sha256(transfer_to_json(renderer.transfer).encode()).hexdigest()[:8]
+    file = options.cache / f"{name}_{options.size}_{known}.npz" if options.cache else None
     halves, taken = add_to_reference(
         renderer, view, options.reference, options.reference_seconds, file
     )

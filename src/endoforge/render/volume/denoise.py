@@ -49,9 +49,9 @@ def denoised(
         exposure: The noisy picture with its variance; a single sample will do, worse.
         labels: Of the same view.
         method: ``"guided"`` for local fits by the guides, ``"oidn"`` for Intel's network by
-            colour alone (albedo and normals as guides lost 1 to 3 dB where tissue is translucent,
-            gained 0.8 dB in lumens, and took three times as long), or ``"off"`` for the picture
-            as it is, unbiased.
+            colour alone (albedo and normals as guides lost 0.5 to 3 dB where tissue is
+            translucent, gained about 1 dB in lumens, and took three times as long), or ``"off"``
+            for the picture as it is, unbiased.
         limit_fireflies: Bring single bright pixels down first (`without_fireflies`).
 
     Raises:

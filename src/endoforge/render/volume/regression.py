@@ -30,7 +30,7 @@ _TOLERANCE = 0.03
 #: What the fits left over is looked at with these standard deviations, px; its power over so many
 #: times as far; and it must exceed the noise's power by this factor.
 _DETAIL_PX = (2.0, 1.0)
-_DETAIL_REACH, _DETAIL_DOUBT = 2.5, 2.5
+_DETAIL_REACH, _DETAIL_DOUBT = 4.0, 2.0
 _LEAST_RIDGE = 1e-5
 _TINY = 1e-20
 
