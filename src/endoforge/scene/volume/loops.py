@@ -26,7 +26,6 @@ _CANDIDATES = 32
 _EVERY = 3  # points of the line that cells are assigned to
 _APART_RADII, _APART_MM = 6.0, 20.0
 _CLOSED_HU = 500.0
-_STAIRS = 1.5  # a slanting plane of cells has about this many more faces than its area says
 _MISSED = 0.4  # share of the gas that may lie far from the line
 _FAR_RADII = 2.5
 _NEAR_RADII = 2.0  # cells further from the line tell nothing of windows
@@ -129,12 +128,14 @@ def _contacts(
 
 
 def _window_radii(faces: Int64[np.ndarray, "faces 4"], cells: "LumenCells") -> list[float]:
+    """Radius of the largest ball that passes through each window, mm."""
     marked = np.zeros(cells.depth_mm.shape, dtype=bool)
     marked[tuple(faces[:, :3].T)] = True
     pieces, count = ndimage.label(marked, np.ones((3, 3, 3)))
-    number = pieces[tuple(faces[:, :3].T)]
-    area = np.bincount(number, minlength=count + 1)[1:] * cells.step_mm**2 / _STAIRS
-    return [float(np.sqrt(a / np.pi)) for a in area]
+    if count == 0:
+        return []
+    widest = ndimage.maximum(cells.depth_mm, pieces, np.arange(1, count + 1))
+    return [float(radius) for radius in widest]
 
 
 def _walled(
