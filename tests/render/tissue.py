@@ -17,7 +17,7 @@ Kind = Literal["phase", "surface", "hybrid"]
 
 #: HU per mm that make a gradient act as a surface: never, always, and half of the time.
 SURFACE = {"phase": 1e9, "surface": 1e-2, "hybrid": 200.0}
-HU = np.array([-1000.0, -300.0, 50.0, 500.0])
+HU = np.array([-850.0, -300.0, 50.0, 500.0])
 EXTINCTION = np.array([0.0, 0.05, 0.2, 0.4])
 ORGAN = 3
 
