@@ -22,15 +22,14 @@ from endoforge.render.volume.frames import VolumeShot, volume_frame
 from endoforge.render.volume.label_pass import LabelRequest
 from endoforge.render.volume.renderer import VolumeRenderer
 from endoforge.render.volume.view import Exposure, VolumeView
-from endoforge.scene.paths.plan import CameraPath, along
-from endoforge.scene.settings import TrajectorySettings
-from endoforge.scene.trajectory import fly_through
+from endoforge.scene.paths.plan import CameraPath, camera_path
+from endoforge.scene.paths.settings import OrbitSettings
 from endoforge.scene.volume.records import CtVolume
 from endoforge.simulation.cameras import build_camera
 from endoforge.simulation.draws import Draw
 from endoforge.simulation.label_choice import FIELDS_OF
 from endoforge.simulation.settings import CinematicSimulation
-from endoforge.simulation.volumes import volume_of, ways_of
+from endoforge.simulation.volumes import room_of, volume_of
 from endoforge.streams import stream
 
 _MOST_SEEDS = 1 << 62
@@ -92,11 +91,13 @@ def cinematic_shot(draw: Draw[CinematicSimulation]) -> CinematicShot:
 
 
 def _path(draw: Draw[CinematicSimulation], frames: int) -> CameraPath:
-    settings, counter = draw.settings, draw.counters["anatomy"]
-    ways = ways_of(settings.anatomy, settings.seed, counter, settings.lumen)
-    assert isinstance(settings.trajectory, TrajectorySettings)
-    rng = draw.stream("trajectory")
-    return along(fly_through(ways.lines[0], settings.trajectory, rng, frames + 1))
+    settings = draw.settings
+    outside = isinstance(settings.trajectory, OrbitSettings) and (
+        settings.trajectory.side == "outside"
+    )
+    lumen = None if outside else settings.lumen
+    room = room_of(settings.anatomy, settings.seed, draw.counters["anatomy"], lumen)
+    return camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
 
 
 def reach_mm(volume: CtVolume) -> float:

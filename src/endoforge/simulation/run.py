@@ -15,7 +15,7 @@ from endoforge.frames.manifest import MANIFEST, DatasetManifest, open_manifest, 
 from endoforge.simulation.cameras import build_camera, is_fixed
 from endoforge.simulation.label_choice import FIELDS_OF
 from endoforge.simulation.patient import class_names, prepare_patient, refuse_another_patient
-from endoforge.simulation.settings import AnySimulation
+from endoforge.simulation.settings import AnySimulation, CinematicSimulation
 from endoforge.simulation.workers import Job, make_sequences
 
 Progress = Callable[[int, int], None]
@@ -114,6 +114,8 @@ def _manifest(settings: AnySimulation, provenance: dict[str, str]) -> DatasetMan
         labels=dict(classes),
         optional_labels=[*optional, "facts"],
         camera=build_camera(settings.camera).to_dict() if is_fixed(settings.camera) else None,
+        depth_scale_mm=settings.depth_step_mm,
+        depth_rule=settings.depth if isinstance(settings, CinematicSimulation) else "surface",
         seed=settings.seed,
         settings=settings.model_dump(mode="json"),
         sequences=settings.sequences,

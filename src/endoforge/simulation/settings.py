@@ -47,6 +47,12 @@ class Simulation(Settings):
         Annotated[Literal["all"], Tag("(all)")] | Annotated[tuple[LabelName, ...], Tag("(names)")],
         Discriminator(_labels_kind),
     ] = Field("all", description="labels beyond depth, normals, classes, instances and flow")
+    depth_step_mm: float = Field(
+        0.005,
+        ge=0.0001,
+        le=0.1,
+        description="resolution of stored depth, mm; 65,535 steps must reach the farthest surface",
+    )
     scope: str = Field("", description="shipped scope that camera, light and sensor come from")
     randomise: RandomisationSettings = RandomisationSettings()
     camera: CameraSettings = FisheyeSettings()

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The CT of a cinematic sequence and the ways through its gas; the last ones are remembered."""
+"""The CT of a cinematic sequence and where a camera may be in it; the last ones are remembered."""
 
 from functools import lru_cache
 
 from pydantic import TypeAdapter
 
 from endoforge.frames.storage import to_json
+from endoforge.scene.paths.room import Room
 from endoforge.scene.volume.air import label_gas
-from endoforge.scene.volume.lumen import LumenLines, lumen_lines
+from endoforge.scene.volume.lumen import lumen_lines
 from endoforge.scene.volume.lumen_settings import LumenSettings
 from endoforge.scene.volume.phantom import phantom
 from endoforge.scene.volume.phantom_settings import PhantomSettings
 from endoforge.scene.volume.read import read_ct
 from endoforge.scene.volume.records import CtVolume
+from endoforge.scene.volume.room import lumen_room, outside_room
 from endoforge.scene.volume.settings import AnyCt, CtFile
 from endoforge.streams import stream
 
@@ -29,15 +31,22 @@ def volume_of(anatomy: CtFile | PhantomSettings, seed: int, counter: int) -> CtV
     return _volume(*_key(anatomy, seed, counter))
 
 
-def ways_of(
-    anatomy: CtFile | PhantomSettings, seed: int, counter: int, lumen: LumenSettings
-) -> LumenLines:
-    """The ways through the gas of that CT.
+def room_of(
+    anatomy: CtFile | PhantomSettings, seed: int, counter: int, lumen: LumenSettings | None
+) -> Room:
+    """Where a camera may be in that CT: in the gas of a lumen, or around the body.
+
+    Args:
+        anatomy: Which CT.
+        seed: The run's seed.
+        counter: Of the anatomy's random streams.
+        lumen: Which gas; None for the outside.
 
     Raises:
-        DataError, SceneError: The CT cannot be used, or has no such way.
+        DataError, SceneError: The CT cannot be used, or has no such gas.
     """
-    return _ways(*_key(anatomy, seed, counter), to_json(lumen.model_dump(mode="json")))
+    told = "" if lumen is None else to_json(lumen.model_dump(mode="json"))
+    return _room(*_key(anatomy, seed, counter), told)
 
 
 def _key(anatomy: CtFile | PhantomSettings, seed: int, counter: int) -> tuple[str, int, int]:
@@ -55,6 +64,10 @@ def _volume(settings_json: str, seed: int, counter: int) -> CtVolume:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _ways(settings_json: str, seed: int, counter: int, lumen_json: str) -> LumenLines:
+def _room(settings_json: str, seed: int, counter: int, lumen_json: str) -> Room:
     volume = _volume(settings_json, seed, counter)
-    return lumen_lines(volume, label_gas(volume), LumenSettings.model_validate_json(lumen_json))
+    gas = label_gas(volume)
+    if not lumen_json:
+        return outside_room(gas)
+    lumen = LumenSettings.model_validate_json(lumen_json)
+    return lumen_room(lumen_lines(volume, gas, lumen), gas)

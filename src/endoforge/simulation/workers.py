@@ -93,7 +93,7 @@ def _make(job: Job, patient: Patient | None, sequence: int, tick: Tick) -> Outco
         return Outcome(sequence, count)
     try:
         frames = _ticking(render_sequence(job.settings, sequence, patient), tick)
-        record = write_shard(target, frames)
+        record = write_shard(target, frames, job.settings.depth_step_mm)
     except StorageError:
         raise
     except Exception as error:

@@ -104,7 +104,26 @@ def _optional(
         assert back is not None
         values["back_flow_px"] = _where(valid, back.flow_px)
         values["back_occluded"] = back.occluded & valid
+    values |= {
+        name: array for name, array in _through(labels, shot.camera).items() if name in shot.fields
+    }
     return values
+
+
+def _through(labels: VolumeLabels, camera: Camera) -> dict[str, np.ndarray]:
+    """What is known of the whole way of each ray, by its name in a `Frame`."""
+    return {
+        "opacity": labels.opacity,
+        "expected_depth_mm": _forwards(z_of(labels.expected_mm, camera)),
+        "first_depth_mm": _forwards(z_of(labels.first_mm, camera)),
+        "hu": labels.hu,
+    }
+
+
+def _forwards(depth_mm: Float32[np.ndarray, "height width"]) -> np.ndarray:
+    """Depth where it is above 0: a very wide lens also sees sideways and behind itself."""
+    with np.errstate(invalid="ignore"):
+        return np.where(depth_mm > 0, depth_mm, np.float32(np.nan))
 
 
 def _visible(labels: VolumeLabels) -> Float32[np.ndarray, "height width"]:
