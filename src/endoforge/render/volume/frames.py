@@ -15,9 +15,13 @@ from endoforge.render.volume.settings import DepthRule
 from endoforge.render.volume.view import VolumeFlow, VolumeLabels
 from endoforge.streams import stream
 
-#: Pixels that let more of the light through than the rest of this have no label: there, where the
-#: depth lies is a matter of definition; docs/concepts/volume-labels.md.
+#: Pixels that stop less than this share of the eye's ray have no label; own choice.
 LEAST_OPACITY = 0.95
+
+#: Nor have those where half and mean depth lie farther apart, mm: where the depth lies is a matter
+#: of definition there (docs/concepts/volume-labels.md). With opaque tissue they are 0.04 mm apart
+#: (median), through veils 1 to 12 mm; own choice.
+MOST_SPREAD_MM = 3.0
 
 Pose = Float64[np.ndarray, "4 4"]
 
@@ -35,6 +39,8 @@ class VolumeShot:
         sensor: From radiance to the picture.
         seed: The run's seed.
         fields: The optional fields of a `Frame` that are filled.
+        least_opacity: What a pixel must stop of the eye's ray to have labels, 0 to 1.
+        most_spread_mm: How far apart its half and its mean depth may be, along the ray, mm.
     """
 
     sequence: int
@@ -45,6 +51,8 @@ class VolumeShot:
     sensor: SensorResponse
     seed: int
     fields: frozenset[str] = frozenset()
+    least_opacity: float = LEAST_OPACITY
+    most_spread_mm: float = MOST_SPREAD_MM
 
 
 def volume_frame(
@@ -53,7 +61,7 @@ def volume_frame(
     """Build the frame of a volume.
 
     Depth, normal, class and flow are those of the point that `labels.rule` names; they are valid
-    where the volume is opaque (`LEAST_OPACITY`) and z is above 0.
+    where the volume is opaque at one place (`sharp`) and z is above 0.
 
     Args:
         shot: Pose, lens and sensor.
@@ -64,7 +72,7 @@ def volume_frame(
     assert labels.next is not None
     depth = z_of(_visible(labels), shot.camera)
     with np.errstate(invalid="ignore"):
-        valid = labels.found & (labels.opacity >= LEAST_OPACITY) & (depth > 0)
+        valid = sharp(labels, shot.least_opacity, shot.most_spread_mm) & (depth > 0)
     frame = Frame(
         sequence=shot.sequence,
         index=shot.index,
@@ -81,6 +89,15 @@ def volume_frame(
         occluded=labels.next.occluded & valid,
     )
     return replace(frame, **_optional(shot, radiance, labels, valid))
+
+
+def sharp(
+    labels: VolumeLabels, least_opacity: float, most_spread_mm: float
+) -> Bool[np.ndarray, "height width"]:
+    """True where the visible point lies at one place: nothing shines through, nothing is a veil."""
+    with np.errstate(invalid="ignore"):
+        apart = np.abs(labels.distance_mm - labels.expected_mm) <= most_spread_mm
+    return np.asarray(labels.found & (labels.opacity >= least_opacity) & apart)
 
 
 def z_of(
