@@ -101,6 +101,18 @@ def test_the_kernel_agrees_with_its_slow_twin(kind, light):
     assert np.abs(ours.albedo - twin.albedo).max() < 0.2  # 400 draws of hit or miss
 
 
+@pytest.mark.parametrize("light", ["lamps", "disk", "map"])
+def test_light_of_a_single_collision_is_all_there_is_with_one_bounce(light):
+    volume = tissue.lump()
+    lens, transfer, view = tissue.camera(), tissue.tissue("hybrid"), tissue.view(volume, light)
+    ours = VolumeRenderer(volume, lens, transfer, "cpu").expose(view, 1024, max_bounces=1)
+    twin = expose_slowly(volume, lens, transfer, view, 400, max_bounces=1)
+    spread = np.sqrt(ours.variance.astype(np.float64) + twin.variance)
+    error = ours.radiance.astype(np.float64) - twin.radiance
+    total = np.abs(error.sum(axis=(0, 1))) / np.sqrt((spread**2).sum(axis=(0, 1)))
+    assert (total < UNLIKELY).all()
+
+
 def test_mitsuba_sees_the_same_cloud():
     import drjit as dr
     import mitsuba as mi
@@ -132,7 +144,9 @@ def test_mitsuba_sees_the_same_cloud():
     toward = mi.Vector3f(*(mi.Float(c) for c in rays.T.astype(np.float32).copy()))
     sampler = mi.load_dict({"type": "independent"})
     sampler.seed(1, len(rays))
-    light, _, _ = tracer.sample(scene, sampler, mi.RayDifferential3f(mi.Point3f(*map(float, eye)), toward))
+    light, _, _ = tracer.sample(
+        scene, sampler, mi.RayDifferential3f(mi.Point3f(*map(float, eye)), toward)
+    )
     theirs = np.array(light).reshape(3, -1, samples)
     error = ours.radiance.reshape(-1, 3).T - theirs.mean(axis=-1)
     variance = theirs.var(axis=-1, ddof=1) / samples + ours.variance.reshape(-1, 3).T

@@ -73,7 +73,9 @@ def land(world: World, lane: Lane, collided: Any) -> Lane:
     out = left & ~path.shadow
     path.light = path.light + found_by_chance(world, lane, collided & ~path.shadow, out)
     answered = path.shadow & (collided | left)
-    hit = collided & ~path.shadow
+    spent = path.bounce >= mi.UInt32(world.numbers.one("bounces"))
+    out |= collided & ~path.shadow & spent  # one collision too many
+    hit = collided & ~path.shadow & ~spent
     lane = dr.if_stmt((lane,), hit, lambda lane: (scatter(world, lane),), lambda lane: (lane,))[0]
     asks = hit & lane.path.shadow
     answered |= hit & ~asks
@@ -149,10 +151,11 @@ def collision(world: World, lane: Lane, place: Any) -> Scatterer:
 
 
 def survivors(world: World, path: Path, weight: Any, chance: Any) -> Any:
-    """End faint paths by chance, and count the others more; all end after the most bounces."""
+    """End faint paths by chance, and count the others more."""
     lives = dr.minimum(dr.max(weight), MOST_SURVIVAL)
     lives = dr.select(path.bounce > SURE_BOUNCES, lives, 1)
-    lives = dr.select(path.bounce < mi.UInt32(world.numbers.one("bounces")), lives, 0)
+    if world.lights.sky == "dark" and not world.lights.disks:  # nothing left to be found
+        lives = dr.select(path.bounce < mi.UInt32(world.numbers.one("bounces")), lives, 0)
     return dr.select(chance < lives, weight * dr.rcp(dr.maximum(lives, 1e-9)), 0)
 
 

@@ -94,7 +94,7 @@ class VolumeRenderer:
         Args:
             view: Pose, light, opening of the lens and seed.
             samples: Paths per pixel, 1 or more.
-            max_bounces: Collisions after which a path ends; light beyond is lost.
+            max_bounces: Light that was scattered more often is lost.
             first_sample: How many were traced before: other random numbers are drawn, so that the
                 means of both exposures can be merged by their numbers of samples.
 

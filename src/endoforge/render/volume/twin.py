@@ -26,7 +26,12 @@ _FAR = 1e9
 
 
 def expose_slowly(
-    volume: CtVolume, camera: Camera, transfer: TransferFunction, view: VolumeView, samples: int
+    volume: CtVolume,
+    camera: Camera,
+    transfer: TransferFunction,
+    view: VolumeView,
+    samples: int,
+    max_bounces: int = 16,
 ) -> Exposure:
     """Trace paths through every pixel.
 
@@ -36,10 +41,11 @@ def expose_slowly(
         transfer: What its tissue does to light.
         view: Pose, light, opening of the lens and seed.
         samples: Paths per pixel.
+        max_bounces: Light that was scattered more often is lost.
     """
     begin = time.perf_counter()
     rng = np.random.default_rng(view.seed)
-    tracer = Tracer(volume, transfer, view, rng)
+    tracer = Tracer(volume, transfer, view, rng, max_bounces)
     pixels = np.repeat(pixel_centres(camera.width, camera.height).reshape(-1, 2), samples, axis=0)
     light, albedo = tracer.trace(*eye_rays(camera, view, pixels, rng))
     shape = (camera.height, camera.width, samples, 3)
