@@ -5,7 +5,7 @@ What lies between the stated points, which values are refused, and the table tha
 reads. Files and presets are in `optics.transfer_file`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -177,8 +177,9 @@ def organ_tables(
 ) -> OrganTables:
     """Tabulate a transfer function for a volume's organs.
 
-    An organ takes the curve whose name equals its own once case, underscores, hyphens and the words
-    left and right are left out ("kidney_left" is "kidney"); else the one of no organ.
+    Case, underscores, hyphens and the words left and right do not count ("kidney_left" is
+    "kidney"). An organ takes the curve of its name, else the one whose name its own begins with
+    ("vertebrae_L1" takes "vertebrae"), else the one of no organ.
 
     Args:
         transfer: Checked by `check_transfer`.
@@ -186,14 +187,23 @@ def organ_tables(
         entries: Of each table.
     """
     named = {plain_name(name): curve for name, curve in transfer.organs.items()}
-    wanted = {number: plain_name(name) for number, name in organ_names.items()}
-    used = sorted({name for name in wanted.values() if name in named})
+    tables = [lut(transfer.curve, entries)]
+    places = {tables[0].tobytes(): 0}  # organs of equal curves share a table
     which = np.zeros(256, np.uint8)
-    for number, name in wanted.items():
-        if name in named:
-            which[number] = 1 + used.index(name)
-    tables = [lut(curve, entries) for curve in (transfer.curve, *(named[name] for name in used))]
+    for number, organ in sorted(organ_names.items()):
+        if (name := _curve_name(plain_name(organ), named)) is not None:
+            table = lut(named[name], entries)
+            which[number] = places.setdefault(table.tobytes(), len(tables))
+            if which[number] == len(tables):
+                tables.append(table)
     return OrganTables(np.stack(tables), which)
+
+
+def _curve_name(organ: str, named: Collection[str]) -> str | None:
+    """The longest of the names that an organ's name begins with, word by word."""
+    words = organ.split()
+    starts = (" ".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((start for start in starts if start in named), None)
 
 
 def plain_name(organ: str) -> str:
