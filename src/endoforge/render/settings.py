@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """What can be told about how light travels: reflections between walls, aperture and shutter."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from endoforge.distributions import Distribution, check_ends
 from endoforge.settings import Settings
 
-DenoiseMethod = Literal["guided", "oidn", "off"]
+
+def _yaml_off(value: Any) -> Any:
+    """YAML reads a bare ``off`` as false."""
+    return "off" if value is False else value
+
+
+DenoiseMethod = Annotated[Literal["guided", "oidn", "off"], BeforeValidator(_yaml_off)]
 
 
 class TransportSettings(Settings):

@@ -14,14 +14,16 @@ _LUNG_HU = (-940, -400)  # the usual value of a whole lung, at full breath and c
 _LUNG_ML = 50.0
 _REGROW = 3  # voxels
 _LEAST_ML = 100.0
+_NARROW_MM = 5.0  # half the width of a passage that does not lead outside; own choice
 
 
 def inside_body(coarse: CtVolume) -> Bool[np.ndarray, "i j k"]:
     """True in the patient's body and in every gas within it.
 
     The body is the largest piece of tissue after shells thinner than three voxels (the table) were
-    taken away. What reaches one of the four upright sides of the grid without crossing the body is
-    outside, except a lung that is cut by the edge of the picture: lung is known by its value.
+    taken away. What reaches one of the four upright sides of the grid without crossing the body,
+    nor a passage as narrow as an anus, is outside, except a lung that is cut by the edge of the
+    picture: lung is known by its value.
 
     Args:
         coarse: A CT in the patient's axes with voxels of about 2 mm.
@@ -29,12 +31,18 @@ def inside_body(coarse: CtVolume) -> Bool[np.ndarray, "i j k"]:
     Raises:
         SceneError: There is no body.
     """
-    body = _largest_tissue(coarse)
-    pieces, count = ndimage.label(~body)
+    free = ~_largest_tissue(coarse)
+    narrow = max(1, round(_NARROW_MM / float(coarse.spacing_mm.max())))
+    cross = ndimage.generate_binary_structure(3, 1)
+    wide = ndimage.binary_erosion(free, cross, iterations=narrow, border_value=1)
+    pieces, count = ndimage.label(wide)
     outside = np.zeros(count + 1, dtype=bool)
     for number in _at_sides(pieces):
         outside[number] = not _is_lung(coarse, pieces == number)
-    return np.asarray(~outside[pieces])
+    open_air = outside[pieces]
+    if open_air.any():
+        open_air = ndimage.binary_dilation(open_air, cross, iterations=narrow + 1, mask=free)
+    return np.asarray(~open_air)
 
 
 def voxel_ml(volume: CtVolume) -> float:

@@ -36,7 +36,9 @@ _TURN = np.array([-1.0, -1.0, 1.0])  # the drawn colon's axes run to the left an
 _JITTER_MM = 4.0
 _COLON_WALL_MM = 2.2
 _POOL_REACH_MM = 70.0
-_TRIES = 30
+_TRIES = 60
+_LOWEST_CAECUM_MM = -128.0
+_GROIN_MM, _GROIN_DEPTH = -95.0, 48.0  # below this height the front wall lies farther back
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +100,9 @@ def _within(
         )
         x, y, z = (route.points_mm * _TURN).T
         reach = (np.abs(x) / (118 * build.wide)) ** 2.35 + (np.abs(y) / (84 * build.deep)) ** 2.35
-        if reach.max() < 1.0 and z.min() > -200.0:
+        caecum = z[len(z) // 2 :].min() > _LOWEST_CAECUM_MM
+        groin = (z < _GROIN_MM) & (y > _GROIN_DEPTH * build.deep)
+        if reach.max() < 1.0 and z.min() > -200.0 and caecum and not groin.any():
             return route
     raise SceneError(
         f"no course of the colon within the belly was found in {_TRIES} tries with calibre "
