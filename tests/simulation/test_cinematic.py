@@ -46,13 +46,13 @@ def ct(tmp_path_factory) -> Path:
 
 
 def test_every_law_of_labels_holds_inside_a_ct(inside):
-    assert check_dataset(inside).problems == ()
+    assert check_dataset(inside).problems == []
 
 
 def test_every_law_of_labels_holds_around_a_body(tmp_path):
     settings = small("cinematic-abdomen", 2, "transfer.preset=bone")
     assert simulate_dataset(settings, tmp_path / "data").complete
-    assert check_dataset(tmp_path / "data").problems == ()
+    assert check_dataset(tmp_path / "data").problems == []
 
 
 def test_conditions_share_pose_and_volume_and_differ_in_look(inside):

@@ -118,7 +118,8 @@ def cinematic_frames(draw: Draw[CinematicSimulation]) -> Iterator[Frame]:
         quality = settings.quality
         picture = denoised(exposure, labels, quality.denoise, quality.limit_fireflies)
         frame = volume_frame(_taken(shot, index, fields), picture, labels)
-        yield replace(frame, facts=facts_of(shot, index, exposure))
+        facts = facts_of(shot, index, exposure)
+        yield replace(frame, sequence=draw.sequence, facts=facts)
 
 
 def view_of(shot: CinematicShot, index: int) -> VolumeView:
