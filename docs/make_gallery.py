@@ -12,7 +12,8 @@ from PIL import Image
 
 from endoforge.render.surface import SurfaceRenderer
 from endoforge.simulation.recipes import load_recipe, recipe_names
-from endoforge.simulation.sequence import prepare_shot, view_of
+from endoforge.simulation.sequence import prepare_shot, render_sequence, view_of
+from endoforge.simulation.settings import CinematicSimulation
 
 GALLERY = Path(__file__).parent / "images" / "gallery"
 SEED = 2026
@@ -23,6 +24,8 @@ QUALITY = 88
 def pictures(name: str, sequences: int = 3) -> list[np.ndarray]:
     """One frame of each of the first sequences of a recipe; both eyes where there are two."""
     settings = load_recipe(name, {"seed": SEED, "frames": 40 * sequences, "sequence_frames": 40})
+    if isinstance(settings, CinematicSimulation):
+        return [cinematic_picture(settings, sequence) for sequence in range(sequences)]
     found = []
     for sequence in range(sequences):
         shot = prepare_shot(settings, sequence)
@@ -33,6 +36,13 @@ def pictures(name: str, sequences: int = 3) -> list[np.ndarray]:
         if frame.right is not None:
             found.append(frame.right.image)
     return found
+
+
+def cinematic_picture(settings: CinematicSimulation, sequence: int) -> np.ndarray:
+    """The first frame of a sequence in a CT, exposed four times as long as the recipe says."""
+    few = settings.model_copy(update={"sequence_frames": 1})
+    longer = few.quality.model_copy(update={"samples": 4 * (few.quality.samples or 16)})
+    return next(render_sequence(few.model_copy(update={"quality": longer}), sequence)).image
 
 
 def strip(images: list[np.ndarray], gap: int = 4) -> Image.Image:
