@@ -28,7 +28,13 @@ from endoforge.geometry.cameras import PinholeCamera
 from endoforge.geometry.poses import camera_centre, look_at
 from endoforge.optics.illumination import Surroundings, WorldLight
 from endoforge.optics.light import LightSource
-from endoforge.optics.transfer import OpticalCurve, TransferFunction
+from endoforge.optics.transfer import (
+    HIGHEST_HU,
+    LOWEST_HU,
+    OpticalCurve,
+    TransferFunction,
+    lut,
+)
 from endoforge.optics.transfer_file import preset
 from endoforge.render.volume.renderer import VolumeRenderer
 from endoforge.render.volume.view import VolumeView
@@ -179,7 +185,9 @@ def stock(volume: CtVolume, size: int) -> dict[str, object]:
 def mitsuba_scene(mi: Any, volume: CtVolume, transfer: TransferFunction, view: VolumeView) -> Any:
     """The cloud, the lamp and the sky in Mitsuba's own terms."""
     curve, turn = transfer.curve, view.camera_from_world[:3, :3].T
-    density = np.interp(volume.hu, curve.hu, curve.extinction_per_mm).astype(np.float32)
+    table = lut(curve)[:, 0]  # as the kernel reads it: its kinks are those of the table
+    grid_hu = np.linspace(LOWEST_HU, HIGHEST_HU, len(table))
+    density = np.interp(volume.hu, grid_hu, table).astype(np.float32)
     spacing, shape = volume.spacing_mm, np.array(volume.hu.shape)
     first = volume.world_from_voxel[:3, 3]
     grid = mi.ScalarTransform4f().translate(list(first - 0.5 * spacing))
