@@ -15,7 +15,7 @@ from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU
 from endoforge.scene.volume.records import CtVolume
 
 #: Cells (the cubes between eight voxel centres) along each side of a block.
-BLOCK = 8
+BLOCK = 4
 
 #: Tables beyond this share the last bit of a block's set: it is then taken for occupied too often.
 _MOST_TABLES = 32
