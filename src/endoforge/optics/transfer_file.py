@@ -9,6 +9,7 @@ import difflib
 import importlib.resources
 import json
 from collections.abc import Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from endoforge.optics.transfer import OpticalCurve, TransferFunction, check_tran
 #: What a file says of itself.
 FORMAT, VERSION = "endoforge transfer function", 1
 
-_PACKAGE = "endoforge.recipes.transfer"
 _MOST_BYTES = 1_000_000
 _MOST_POINTS = 4096
 _LARGEST = 1e300
@@ -31,7 +31,7 @@ _POINT_KEYS = ("hu", "extinction_per_mm", "albedo", "roughness", "f0")
 
 def preset_names() -> tuple[str, ...]:
     """Names of the shipped transfer functions."""
-    files = importlib.resources.files(_PACKAGE).iterdir()
+    files = _presets().iterdir()
     return tuple(sorted(f.name.removesuffix(".json") for f in files if f.name.endswith(".json")))
 
 
@@ -46,7 +46,7 @@ def preset(name: str) -> TransferFunction:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
         raise SettingsError(f"no transfer function {name!r} is shipped; {hint}")
-    content = importlib.resources.files(_PACKAGE).joinpath(f"{name}.json").read_bytes()
+    content = _presets().joinpath(f"{name}.json").read_bytes()
     return transfer_from_json(content, f"{name}.json")
 
 
@@ -157,6 +157,10 @@ def write_transfer(path: Path, transfer: TransferFunction) -> None:
 
 
 # ---- inside -------------------------------------------------------------------------------------
+
+
+def _presets() -> Traversable:
+    return importlib.resources.files("endoforge.recipes").joinpath("transfer")
 
 
 def _lines(points: list[dict[str, Any]], indent: int) -> str:
