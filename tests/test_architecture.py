@@ -63,7 +63,7 @@ def test_every_library_that_is_imported_is_declared():
         project = tomllib.load(file)["project"]
     extras = project.get("optional-dependencies", {}).values()
     lines = [*project["dependencies"], *(line for extra in extras for line in extra)]
-    declared = {re.split(r"[^\w.-]", line)[0].lower() for line in lines}
+    declared = {_plain(re.split(r"[^\w.-]", line)[0]) for line in lines}
     providers = importlib.metadata.packages_distributions()
     roots = {
         name.partition(".")[0]
@@ -74,9 +74,14 @@ def test_every_library_that_is_imported_is_declared():
     missing = {
         root
         for root in roots
-        if not {root.lower(), *(p.lower() for p in providers.get(root, []))} & declared
+        if not {_plain(root), *(_plain(p) for p in providers.get(root, []))} & declared
     }
     assert missing == set()
+
+
+def _plain(name: str) -> str:
+    """A distribution's name as indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _imported_from(path: Path) -> Iterator[str]:

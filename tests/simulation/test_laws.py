@@ -67,6 +67,14 @@ SEEDS = st.integers(0, 10_000)
     light="transport.bounces=1",
     seed=3,
 )
+@example(  # polyps beside and behind the lens have no depth, and so no object
+    lens="camera={model: omnidirectional, diagonal_deg: 185.3}",
+    eyes="camera.stereo={baseline_mm: 2.0}",
+    motion="anatomy.motility={ring_depth: 0.4}",
+    path="trajectory.wall_hits=0",
+    light="transport.bounces=0",
+    seed=806,
+)
 def test_random_colons_keep_every_law(tmp_path_factory, lens, eyes, motion, path, light, seed):
     folder = tmp_path_factory.mktemp("laws") / "data"
     size = ("camera.width=64", "camera.height=52") if lens.startswith("camera=") else ()

@@ -116,7 +116,7 @@ def without_depthless(frame: Frame) -> Frame:
     if not depthless.any():
         return frame
     numbers = ("depth_mm", "normal_camera", "flow_px", *_NUMBERS)
-    whole = ("valid", "occluded", "specular", "back_occluded", "material", "moving")
+    whole = ("valid", "instance", "occluded", "specular", "back_occluded", "material", "moving")
     cleared: dict[str, Any] = {}
     for name in (*numbers, *whole):
         array = getattr(frame, name)

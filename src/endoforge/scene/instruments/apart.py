@@ -55,6 +55,8 @@ def tool_rods(
     starts, ends, radii = [], [], []
     for number, part in enumerate(instrument.parts):
         own = instrument.surface.vertices_mm[slice(*part.vertices)].astype(np.float64)
+        if not len(own):  # a joint without a body of its own
+            continue
         middle = 0.5 * (own.min(axis=0) + own.max(axis=0))
         radius = float(np.linalg.norm(own[:, :2] - middle[:2], axis=1).max())
         low, high = own[:, 2].min(), own[:, 2].max()

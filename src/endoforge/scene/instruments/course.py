@@ -171,9 +171,12 @@ def _clear_path(
     aside = gaussian_filter1d(aside, _SMOOTH_FRAMES, axis=0, mode="nearest")
     back = np.interp(rows, some, backs)
     depth = np.zeros(len(back))
-    for _ in range(_ROUNDS):  # even out, mend what that spoilt, and again
+    for number in range(_ROUNDS):  # even out, mend what that spoilt, and again
         back = _smooth_envelope(back)
-        back, depth = drawn_back(moments.poses, probe, aside, back, moments.room_mm)
+        asked = some if number == 0 else rows
+        ways = np.stack([back[asked], moments.room_mm[asked]], axis=1)
+        found, depth = drawn_back(moments.poses, probe, asked, aside[asked], ways)
+        back = np.maximum(back, np.interp(rows, asked, found)) if number == 0 else found
     return aside, back, float(depth.max())
 
 

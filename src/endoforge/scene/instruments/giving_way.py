@@ -77,18 +77,18 @@ def given_way(
 def drawn_back(
     poses_of: PosesOf,
     probe: Probe,
-    aside_mm: Float64[np.ndarray, "frames 3"],
-    start_mm: Float64[np.ndarray, "frames"],
-    most_mm: Float64[np.ndarray, "frames"],
-) -> tuple[Float64[np.ndarray, "frames"], Float64[np.ndarray, "frames"]]:
+    frames: Int64[np.ndarray, "some"],
+    aside_mm: Float64[np.ndarray, "some 3"],
+    ways_mm: Float64[np.ndarray, "some 2"],
+) -> tuple[Float64[np.ndarray, "some"], Float64[np.ndarray, "some"]]:
     """How far an instrument must be drawn back along its shaft until nothing lies too deep.
 
     Args:
         poses_of: Poses of the parts for displacements and ways back.
         probe: Finds what lies in tissue.
-        aside_mm: Displacements of the tip.
-        start_mm: Ways back to begin with.
-        most_mm: Farthest ways back.
+        frames: Which frames to deal with.
+        aside_mm: Displacements of the tip there.
+        ways_mm: Ways back to begin with, and the farthest.
 
     Returns:
         The ways back, at most 0.3 mm more than needed, and the depths that are left, mm.
@@ -96,9 +96,11 @@ def drawn_back(
     leave = _LEAVE * probe.clearing.allowed_mm
 
     def depth_at(rows: Int64[np.ndarray, "rows"], back: Float64[np.ndarray, "rows"]) -> np.ndarray:
-        return probe.contact(rows, poses_of(rows, aside_mm[rows], back)).depth_mm
+        chosen = frames[rows]
+        return probe.contact(chosen, poses_of(chosen, aside_mm[rows], back)).depth_mm
 
-    enough, too_little = start_mm.copy(), start_mm.copy()
+    most_mm = ways_mm[:, 1]
+    enough, too_little = ways_mm[:, 0].copy(), ways_mm[:, 0].copy()
     depth = depth_at(np.arange(len(enough)), enough)
     step = _STEP_BACK_MM
     going = np.flatnonzero((depth > leave) & (enough < most_mm))

@@ -24,6 +24,7 @@ from endoforge.scene.paths.targets import Target
 _COURSES = 8  # that are drawn before other tools are said to be in the way
 _APART_MM = 0.5  # between tools
 _BESIDE_MM = 12.0  # how far from its target a tool may work to keep away from another
+_THERE_MM = 20.0  # a tool that comes so near to its target has found its way
 _HARDLY_MM = 6.0  # a way that tissue bars no longer than this is free; the tool gives way
 
 
@@ -95,10 +96,15 @@ def place_tool(
         place = target if number == 0 else _beside(target, rng)
         courses = [Course(instrument, p, place, plan, settings.penetration_mm) for p in ports]
         failures: list[SceneError] = []
+        best: tuple[float, PlacedInstrument, Rods] | None = None
         for prepared in _by_ease(courses, work, failures):
             found = _followed(prepared, work, among, failures)
-            if found is not None:
-                return found
+            if found is not None and (best is None or found[0] < best[0]):
+                best = found
+            if best is not None and best[0] <= _THERE_MM:
+                break
+        if best is not None:
+            return best[1:]
         if len(failures) == len(ports):  # it is not the other tools that are in the way
             raise failures[0]
     raise SceneError(
@@ -140,8 +146,11 @@ def _followed(
     work: Workspace,
     among: tuple[int, Sequence[Rods]],
     failures: list[SceneError],
-) -> tuple[PlacedInstrument, Rods] | None:
-    """The instrument on its course; None where it would run into another, or cannot follow."""
+) -> tuple[float, PlacedInstrument, Rods] | None:
+    """How near it comes to its target, the instrument, and its rods.
+
+    None where it would run into another one, or cannot follow its course.
+    """
     (instance, taken), course = among, prepared.course
     if least_gap(tool_rods(course.instrument, course.port, prepared.poses), taken) < _APART_MM:
         return None
@@ -150,8 +159,12 @@ def _followed(
     except SceneError as error:
         failures.append(error)
         return None
-    rods = tool_rods(course.instrument, course.port, placed.motion.world_from_rest)
-    return (placed, rods) if least_gap(rods, taken) >= _APART_MM else None
+    poses = placed.motion.world_from_rest
+    rods = tool_rods(course.instrument, course.port, poses)
+    tip = course.instrument.keypoints["tip"]
+    places = poses[:, tip.part, :3, :3] @ tip.point_mm + poses[:, tip.part, :3, 3]
+    missed = float(np.linalg.norm(places - prepared.held.path_mm, axis=1).min())
+    return (missed, placed, rods) if least_gap(rods, taken) >= _APART_MM else None
 
 
 def _instrument(tool: ToolSettings, rng: np.random.Generator) -> Instrument:
