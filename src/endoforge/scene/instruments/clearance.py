@@ -153,12 +153,16 @@ class Probe:
         self,
         rows: Int64[np.ndarray, "rows"],
         world_from_rest: Float64[np.ndarray, "rows parts 4 4"],
+        floor_mm: float = 0.0,
+        enough_mm: float = np.inf,
     ) -> Contacts:
-        """The deepest of the points that count; its depth is at most 0 if all are free.
+        """The deepest of the points that count; its depth is at most the floor if all are free.
 
         Args:
             rows: Which frames.
             world_from_rest: Poses of the parts at these frames.
+            floor_mm: Points that lie no deeper may be left out.
+            enough_mm: Once a point is found to lie deeper, others of its frame may be left out.
         """
         points, count = self.clearing.feelers.at_frames(world_from_rest), len(rows)
         result = Contacts(np.zeros(count), np.zeros((count, 3)), np.zeros((count, 3)))
@@ -172,15 +176,21 @@ class Probe:
         )
         counted = self.clearing.counted[rows] & (ahead > self.clearing.around_mm)
         least[~counted] = np.inf
-        going = np.arange(count)
-        while len(going := going[least[going].min(axis=1) < -result.depth_mm[going]]):
-            some = min(_AT_ONCE, least.shape[1])
+        going, some = np.arange(count), _AT_ONCE
+        while True:
+            depth = result.depth_mm[going]
+            sought = least[going].min(axis=1) < -np.maximum(depth, floor_mm)
+            going = going[sought & (depth <= enough_mm)]
+            if not len(going):
+                break
+            some = min(some, least.shape[1])
             chosen = np.argpartition(least[going], some - 1, axis=1)[:, :some]
             row, point = np.repeat(going, some), chosen.ravel()
-            asked = least[row, point] < -result.depth_mm[row]
+            asked = least[row, point] < -np.maximum(result.depth_mm[row], floor_mm)
             row, point = row[asked], point[asked]
             self._ask(rows, points, (row, point), result)
             least[row, point] = np.inf
+            some = 2 * some
         return result
 
     def _start(

@@ -170,13 +170,13 @@ def _clear_path(
     aside = np.stack([np.interp(rows, some, way) for way in ways.T], axis=1)
     aside = gaussian_filter1d(aside, _SMOOTH_FRAMES, axis=0, mode="nearest")
     back = np.interp(rows, some, backs)
-    depth = np.zeros(len(back))
     for number in range(_ROUNDS):  # even out, mend what that spoilt, and again
         back = _smooth_envelope(back)
         asked = some if number == 0 else rows
         ways = np.stack([back[asked], moments.room_mm[asked]], axis=1)
-        found, depth = drawn_back(moments.poses, probe, asked, aside[asked], ways)
+        found = drawn_back(moments.poses, probe, asked, aside[asked], ways)
         back = np.maximum(back, np.interp(rows, asked, found)) if number == 0 else found
+    depth = probe.contact(rows, moments.poses(rows, aside, back)).depth_mm
     return aside, back, float(depth.max())
 
 
