@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finds how deep an instrument lies in tissue: points on it, and the deepest of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,6 +116,8 @@ class Clearing:
             where it passes the wall, do not count.
         around_mm: See `pivot_mm`.
         allowed_mm: Greatest depth.
+        free: Tells which points lie in the free room with the tissue at rest. Far from a sharp edge
+            the nearest triangle does not tell it.
     """
 
     feelers: Feelers
@@ -122,6 +125,7 @@ class Clearing:
     pivot_mm: Float64[np.ndarray, "3"]
     around_mm: float
     allowed_mm: float
+    free: Callable[[Float64[np.ndarray, "points 3"]], Bool[np.ndarray, "points"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,12 +157,16 @@ class Probe:
         self,
         rows: Int64[np.ndarray, "rows"],
         world_from_rest: Float64[np.ndarray, "rows parts 4 4"],
+        floor_mm: float = 0.0,
+        enough_mm: float = np.inf,
     ) -> Contacts:
-        """The deepest of the points that count; its depth is at most 0 if all are free.
+        """The deepest of the points that count; its depth is at most the floor if all are free.
 
         Args:
             rows: Which frames.
             world_from_rest: Poses of the parts at these frames.
+            floor_mm: Points that lie no deeper may be left out.
+            enough_mm: Once a point is found to lie deeper, others of its frame may be left out.
         """
         points, count = self.clearing.feelers.at_frames(world_from_rest), len(rows)
         result = Contacts(np.zeros(count), np.zeros((count, 3)), np.zeros((count, 3)))
@@ -172,15 +180,21 @@ class Probe:
         )
         counted = self.clearing.counted[rows] & (ahead > self.clearing.around_mm)
         least[~counted] = np.inf
-        going = np.arange(count)
-        while len(going := going[least[going].min(axis=1) < -result.depth_mm[going]]):
-            some = min(_AT_ONCE, least.shape[1])
+        going, some = np.arange(count), _AT_ONCE
+        while True:
+            depth = result.depth_mm[going]
+            sought = least[going].min(axis=1) < -np.maximum(depth, floor_mm)
+            going = going[sought & (depth <= enough_mm)]
+            if not len(going):
+                break
+            some = min(some, least.shape[1])
             chosen = np.argpartition(least[going], some - 1, axis=1)[:, :some]
             row, point = np.repeat(going, some), chosen.ravel()
-            asked = least[row, point] < -result.depth_mm[row]
+            asked = least[row, point] < -np.maximum(result.depth_mm[row], floor_mm)
             row, point = row[asked], point[asked]
             self._ask(rows, points, (row, point), result)
             least[row, point] = np.inf
+            some = 2 * some
         return result
 
     def _start(
@@ -216,12 +230,11 @@ class Probe:
         row, place = asked[0], points[asked]
         distance = self._tissue.roughly(rows[row], place)
         least = distance - self._slack(rows[row])
-        found = result.depth_mm.copy()
-        np.maximum.at(found, row, np.where(distance < -_NEAR_MM, -distance, 0.0))
-        near = np.flatnonzero((np.abs(distance) < _NEAR_MM) & (least < -found[row]))
-        distance[np.abs(distance) < _NEAR_MM] = np.inf  # until it is known exactly
+        # far from an edge one point of the cover does not tell the side, so depth is always exact
+        near = np.flatnonzero((distance < _NEAR_MM) & (least < -result.depth_mm[row]))
+        distance[distance < _NEAR_MM] = np.inf  # until it is known exactly
         if len(near):
-            distance[near] = self._tissue.nearest(rows[row[near]], place[near]).distance_mm
+            distance[near] = self._measured(rows[row[near]], place[near])
             least[near] = distance[near]
         self._least_mm[rows[row], asked[1]], self._there_mm[rows[row], asked[1]] = least, place
         order = np.lexsort((-distance, row))
@@ -230,6 +243,23 @@ class Probe:
         if len(last):
             result.depth_mm[row[last]], result.point_mm[row[last]] = -distance[last], place[last]
             result.way_out[row[last]] = self._tissue.nearest(rows[row[last]], place[last]).normal
+
+    def _measured(
+        self, rows: Int64[np.ndarray, "asked"], place: Float64[np.ndarray, "asked 3"]
+    ) -> Float64[np.ndarray, "asked"]:
+        """Exact signed distances; the deepest far inside of each frame is looked at twice."""
+        assert self._tissue is not None
+        found = self._tissue.nearest(rows, place)
+        distance = found.distance_mm
+        order = np.lexsort((-distance, rows))
+        last = order[np.flatnonzero(np.diff(rows[order], append=-1))]
+        last = last[distance[last] < -_NEAR_MM]
+        if len(last):
+            at_rest = self._tissue.at_rest(rows[last], place[last], found.face[last])
+            wrong = rows[last[self.clearing.free(at_rest)]]
+            outside = np.isin(rows, wrong) & (distance < -_NEAR_MM)
+            distance = np.where(outside, -distance, distance)
+        return distance
 
 
 def _along_shaft(instrument: Instrument) -> Float64[np.ndarray, "points 3"]:

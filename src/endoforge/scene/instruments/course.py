@@ -88,7 +88,7 @@ class Prepared:
         still = np.zeros_like(self.moments.tip_mm)
         return self.moments.poses(np.arange(len(still)), still, still[:, 0])
 
-    def barred_mm(self) -> float:
+    def barred_mm(self, work: Workspace) -> float:
         """Length of the shaft's axis that would lie in tissue when the tool is at its target."""
         near = int(np.argmax(nearness(self.course.plan, self.moments.time)))
         tip = self.moments.tip_mm[near] - self.held.path_mm[near] + self.held.point_mm
@@ -98,7 +98,9 @@ class Prepared:
         if not len(along):
             return 0.0
         line = port + along[:, None] * (tip - port) / length
-        return float(_STEP_MM * (roughly(self.held.tissue, line) < -_GRAZED_MM).sum())
+        inside = roughly(self.held.tissue, line) < -_GRAZED_MM
+        inside[inside] = ~work.free(line[inside])
+        return float(_STEP_MM * inside.sum())
 
 
 def prepare(course: Course, work: Workspace) -> Prepared:
@@ -126,7 +128,7 @@ def follow(prepared: Prepared, work: Workspace, instance: int) -> PlacedInstrume
         SceneError: The target is out of reach.
     """
     course, moments = prepared.course, prepared.moments
-    aside, back, depth = _clear_path(course, prepared.tissue, moments)
+    aside, back, depth = _clear_path(course, prepared.tissue, moments, work)
     rows = np.arange(len(back))
     poses, centres = moments.poses(rows, aside, back), moments.centres(rows, aside, back)
     placed = place(course.instrument, instance, work.labels, poses)
@@ -156,35 +158,36 @@ def _joints(
 
 
 def _clear_path(
-    course: Course, tissue: LocalTissue, moments: "Moments"
+    course: Course, tissue: LocalTissue, moments: "Moments", work: Workspace
 ) -> tuple[Float64[np.ndarray, "frames 3"], Float64[np.ndarray, "frames"], float]:
     """Give way to tissue: aside, evened out over time, then back along the shaft where needed.
 
     Returns:
         Displacements of the tip, ways back, and the greatest depth.
     """
-    probe = Probe(moving_tissue(tissue), _clearing(course, moments.time))
+    probe = Probe(moving_tissue(tissue), _clearing(course, moments.time, work))
     rows = np.arange(len(moments.time))
     some = np.unique([*rows[::_EVERY], rows[-1]])
     ways, backs = given_way(moments.poses, probe, some, moments.tip_mm[some])
     aside = np.stack([np.interp(rows, some, way) for way in ways.T], axis=1)
     aside = gaussian_filter1d(aside, _SMOOTH_FRAMES, axis=0, mode="nearest")
     back = np.interp(rows, some, backs)
-    depth = np.zeros(len(back))
     for number in range(_ROUNDS):  # even out, mend what that spoilt, and again
         back = _smooth_envelope(back)
         asked = some if number == 0 else rows
         ways = np.stack([back[asked], moments.room_mm[asked]], axis=1)
-        found, depth = drawn_back(moments.poses, probe, asked, aside[asked], ways)
+        found = drawn_back(moments.poses, probe, asked, aside[asked], ways)
         back = np.maximum(back, np.interp(rows, asked, found)) if number == 0 else found
+    depth = probe.contact(rows, moments.poses(rows, aside, back)).depth_mm
     return aside, back, float(depth.max())
 
 
-def _clearing(course: Course, time: Float64[np.ndarray, "frames"]) -> Clearing:
+def _clearing(course: Course, time: Float64[np.ndarray, "frames"], work: Workspace) -> Clearing:
     """What must be clear at each frame: all points, or all but the jaws while they hold tissue."""
     feelers = feelers_of(course.instrument)
     counted = (grip(course.plan, time) <= 0)[:, None] | ~feelers.holding
-    return Clearing(feelers, counted, course.port.point_mm, _PORT_MM, course.allowed_mm)
+    port = course.port.point_mm
+    return Clearing(feelers, counted, port, _PORT_MM, course.allowed_mm, work.free)
 
 
 def _smooth_envelope(values: Float64[np.ndarray, "frames"]) -> Float64[np.ndarray, "frames"]:

@@ -61,7 +61,7 @@ def given_way(
         for _ in range(_PUSHES):
             ways = np.full(len(going), back)
             poses = poses_of(frames[going], shift[going], ways)
-            contact = probe.contact(frames[going], poses)
+            contact = probe.contact(frames[going], poses, _AIM * probe.clearing.allowed_mm)
             better = going[contact.depth_mm < least[going]]
             best[better], best_back[better] = shift[better], back
             least[going] = np.minimum(least[going], contact.depth_mm)
@@ -80,7 +80,7 @@ def drawn_back(
     frames: Int64[np.ndarray, "some"],
     aside_mm: Float64[np.ndarray, "some 3"],
     ways_mm: Float64[np.ndarray, "some 2"],
-) -> tuple[Float64[np.ndarray, "some"], Float64[np.ndarray, "some"]]:
+) -> Float64[np.ndarray, "some"]:
     """How far an instrument must be drawn back along its shaft until nothing lies too deep.
 
     Args:
@@ -91,13 +91,14 @@ def drawn_back(
         ways_mm: Ways back to begin with, and the farthest.
 
     Returns:
-        The ways back, at most 0.3 mm more than needed, and the depths that are left, mm.
+        The ways back, at most 0.3 mm more than needed, mm.
     """
     leave = _LEAVE * probe.clearing.allowed_mm
 
     def depth_at(rows: Int64[np.ndarray, "rows"], back: Float64[np.ndarray, "rows"]) -> np.ndarray:
         chosen = frames[rows]
-        return probe.contact(chosen, poses_of(chosen, aside_mm[rows], back)).depth_mm
+        poses = poses_of(chosen, aside_mm[rows], back)
+        return probe.contact(chosen, poses, leave, leave).depth_mm
 
     most_mm = ways_mm[:, 1]
     enough, too_little = ways_mm[:, 0].copy(), ways_mm[:, 0].copy()
@@ -113,9 +114,9 @@ def drawn_back(
         middle = 0.5 * (too_little[going] + enough[going])
         found = depth_at(going, middle)
         good = found <= leave
-        enough[going[good]], depth[going[good]] = middle[good], found[good]
+        enough[going[good]] = middle[good]
         too_little[going[~good]] = middle[~good]
-    return enough, depth
+    return enough
 
 
 def _pushed(

@@ -31,6 +31,7 @@ class MovingTissue:
         trees: The cover's points where they are in some of the frames.
         tree_of: Which tree each row asks.
         slack_mm: How much nearer tissue may be than the answers of `roughly`, in each row.
+        rest_mm: Where its vertices are at rest.
     """
 
     cover: Cover
@@ -38,6 +39,7 @@ class MovingTissue:
     trees: tuple[cKDTree, ...]
     tree_of: Int64[np.ndarray, "rows"]
     slack_mm: Float64[np.ndarray, "rows"]
+    rest_mm: Float64[np.ndarray, "vertices 3"]
 
     def roughly(
         self, rows: Int64[np.ndarray, "points"], points_mm: Float64[np.ndarray, "points 3"]
@@ -71,6 +73,17 @@ class MovingTissue:
         found = self.cover.owner[self._found(rows, points_mm, count)]
         corners = self.vertices_mm[rows[:, None, None], self.cover.faces[found]]
         return nearest_among(points_mm, found, corners, self.cover.corner_normals)
+
+    def at_rest(
+        self,
+        rows: Int64[np.ndarray, "points"],
+        points_mm: Float64[np.ndarray, "points 3"],
+        face: Int64[np.ndarray, "points"],
+    ) -> Float64[np.ndarray, "points 3"]:
+        """Where points would be if they had moved with given triangles, taken back to rest."""
+        rows, corners = np.minimum(rows, len(self.vertices_mm) - 1), self.cover.faces[face]
+        way = self.vertices_mm[rows[:, None], corners] - self.rest_mm[corners]
+        return np.asarray(points_mm - way.mean(axis=1))
 
     def _found(
         self,
@@ -108,4 +121,5 @@ def moving_tissue(tissue: LocalTissue) -> MovingTissue | None:
             first.append(row)
     trees = tuple(ready.at(tissue.vertices_mm[row]).tree for row in first)
     slack = COARSE_MM + 2 * 1.25 * drift
-    return MovingTissue(ready, tissue.vertices_mm, trees, tree_of, slack)
+    rest = tissue.surface.vertices_mm.astype(np.float64)
+    return MovingTissue(ready, tissue.vertices_mm, trees, tree_of, slack, rest)

@@ -132,7 +132,7 @@ def _by_ease(
         except SceneError as error:
             failures.append(error)
             continue
-        barred = prepared.barred_mm()
+        barred = prepared.barred_mm(work)
         if number == 0 and barred <= _HARDLY_MM:
             yield prepared
         else:

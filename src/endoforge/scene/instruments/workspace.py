@@ -10,11 +10,14 @@ from jaxtyping import Bool, Float, Float64, Int
 
 from endoforge.errors import SceneError
 from endoforge.scene.instruments.contact import Cover, Touchable, cover, nearest, touchable
+from endoforge.scene.paths.inside import Winding, winding_of
 from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import Motion, Surface
 
 #: Ports that a laparoscope takes.
 CAMERA_PORTS = ("port-camera", "camera")
+
+_DOOR_MM = 20.0  # behind a port the room is free
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,17 @@ class Workspace:
     def next_instance(self) -> int:
         """The first object number that is free."""
         return int(self.surface.face_instance.max(initial=0)) + 1
+
+    def free(self, points_mm: Float64[np.ndarray, "points 3"]) -> Bool[np.ndarray, "points"]:
+        """True for points that lie with the tissue at rest in the room that the ports lead to."""
+        winding, usual = self._winding
+        return np.asarray(np.abs(winding.at(points_mm) - usual) < 0.5)
+
+    @cached_property
+    def _winding(self) -> tuple[Winding, float]:
+        winding = winding_of(self.surface.vertices_mm, self.surface.faces)
+        doors = np.array([port.point_mm + _DOOR_MM * port.normal for port in self.ports])
+        return winding, float(np.median(winding.at(doors)))
 
 
 def place_named(places: Sequence[Target], name: str, what: str) -> Target:

@@ -59,9 +59,10 @@ def winding_of(
     """Group a surface's triangles by where they lie."""
     corners = np.asarray(vertices_mm, dtype=np.float64)[faces]
     cell = np.floor(corners.mean(axis=1) / _CELL_MM).astype(np.int64)
-    _, group = np.unique(cell, axis=0, return_inverse=True)
-    order = np.argsort(group.ravel(), kind="stable")
-    corners, group = corners[order], group.ravel()[order]
+    cell -= cell.min(axis=0)
+    group = np.ravel_multi_index(tuple(cell.T), tuple(cell.max(axis=0) + 1))
+    order = np.argsort(group, kind="stable")
+    corners, group = corners[order], group[order]
     start = np.concatenate([[0], np.flatnonzero(np.diff(group)) + 1, [len(group)]]).astype(np.int64)
     area = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
     size = np.linalg.norm(area, axis=1) + 1e-12
