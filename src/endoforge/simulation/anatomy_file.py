@@ -5,22 +5,18 @@ A patient's colon takes tens of seconds to extract, so it is done once and every
 file; the report draws the camera path over it.
 """
 
-import io
 import json
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
-from endoforge.errors import DataError
-from endoforge.frames.storage import read_bytes, write_atomically
 from endoforge.scene.anatomy.build import Anatomy
 from endoforge.scene.paths.targets import Target
 from endoforge.scene.records import Centreline, Surface
+from endoforge.simulation.array_files import opened_arrays, write_arrays
 
 ANATOMY_FILE = "anatomy.npz"
 
-_LARGEST_BYTES = 2_000_000_000
 _SURFACE = ("vertices_mm", "faces", "normals", "tint", "face_label", "face_instance")
 _OPTIONAL = ("face_material", "texture_mm", "stain")
 
@@ -38,16 +34,13 @@ def write_anatomy(path: Path, anatomy: Anatomy) -> None:
         (t.name, t.point_mm.tolist(), t.radius_mm, t.normal.tolist()) for t in anatomy.targets
     ]
     words = {"materials": anatomy.materials, "targets": targets}
-    buffer = io.BytesIO()
-    np.savez(
-        buffer,
-        **arrays,
-        points_mm=anatomy.centreline.points_mm,
-        radius_mm=anatomy.centreline.radius_mm,
-        provenance=np.frombuffer(json.dumps(dict(anatomy.provenance)).encode(), np.uint8),
-        words=np.frombuffer(json.dumps(words).encode(), np.uint8),
-    )
-    write_atomically(path, buffer.getvalue())
+    arrays |= {
+        "points_mm": anatomy.centreline.points_mm,
+        "radius_mm": anatomy.centreline.radius_mm,
+        "provenance": np.frombuffer(json.dumps(dict(anatomy.provenance)).encode(), np.uint8),
+        "words": np.frombuffer(json.dumps(words).encode(), np.uint8),
+    }
+    write_arrays(path, arrays)
 
 
 def read_anatomy(path: Path) -> Anatomy:
@@ -56,22 +49,16 @@ def read_anatomy(path: Path) -> Anatomy:
     Raises:
         DataError: The file is damaged; removing it makes the next run extract the anatomy again.
     """
-    content = read_bytes(path, _LARGEST_BYTES)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            names = [*_SURFACE, *(name for name in _OPTIONAL if name in file)]
-            words = json.loads(file["words"].tobytes())
-            return Anatomy(
-                surface=Surface(**{name: file[name] for name in names}),
-                centreline=Centreline(points_mm=file["points_mm"], radius_mm=file["radius_mm"]),
-                provenance=json.loads(file["provenance"].tobytes()),
-                materials=tuple(words["materials"]),
-                targets=tuple(
-                    Target(name, np.array(point), radius, np.array(normal))
-                    for name, point, radius, normal in words["targets"]
-                ),
-            )
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path} is damaged ({error}); remove it and run again, it will be made anew"
-        ) from None
+    with opened_arrays(path) as file:
+        names = [*_SURFACE, *(name for name in _OPTIONAL if name in file)]
+        words = json.loads(file["words"].tobytes())
+        return Anatomy(
+            surface=Surface(**{name: file[name] for name in names}),
+            centreline=Centreline(points_mm=file["points_mm"], radius_mm=file["radius_mm"]),
+            provenance=json.loads(file["provenance"].tobytes()),
+            materials=tuple(words["materials"]),
+            targets=tuple(
+                Target(name, np.array(point), radius, np.array(normal))
+                for name, point, radius, normal in words["targets"]
+            ),
+        )

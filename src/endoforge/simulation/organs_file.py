@@ -5,23 +5,18 @@ Reading a segmented CT takes many times as long as reading this file, and every 
 drawn variation of the same patient needs it.
 """
 
-import io
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from endoforge.errors import DataError
-from endoforge.frames.storage import read_bytes, write_atomically
 from endoforge.scene.anatomy.abdomen.given import Given
 from endoforge.scene.anatomy.abdomen.organs import Organ
 from endoforge.scene.anatomy.abdomen.volumes import Grid, Volume
+from endoforge.simulation.array_files import opened_arrays, write_arrays
 
 ORGANS_FILE = "organs.npz"
-
-_LARGEST_BYTES = 2_000_000_000
 
 
 def write_organs(path: Path, given: Given) -> None:
@@ -46,9 +41,7 @@ def write_organs(path: Path, given: Given) -> None:
         arrays |= {f"{name}/{key}": value for key, value in parts.items() if value is not None}
     told = {"organs": words, "record": dict(given.record), "complete": given.complete}
     arrays["told"] = np.frombuffer(json.dumps(told).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_atomically(path, buffer.getvalue())
+    write_arrays(path, arrays)
 
 
 def read_organs(path: Path) -> Given:
@@ -57,16 +50,10 @@ def read_organs(path: Path) -> Given:
     Raises:
         DataError: The file is damaged; removing it makes the next run read the patient again.
     """
-    content = read_bytes(path, _LARGEST_BYTES)
-    try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            told = json.loads(file["told"].tobytes())
-            organs = {words[0]: _organ(file, words) for words in told["organs"]}
-            return Given(organs, told["record"], told["complete"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(
-            f"{path} is damaged ({error}); remove it and run again, it will be made anew"
-        ) from None
+    with opened_arrays(path) as file:
+        told = json.loads(file["told"].tobytes())
+        organs = {words[0]: _organ(file, words) for words in told["organs"]}
+        return Given(organs, told["record"], told["complete"])
 
 
 def _organ(file: Any, words: list[Any]) -> Organ:
