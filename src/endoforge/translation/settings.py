@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every method of translation can be told; each method's own settings stand in its group.
+
+Imports no tensor library, so that the command line can build settings fast.
+"""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from endoforge.settings import Settings
+from endoforge.training.settings import TrainerSettings
+
+#: What can stand beside or in place of the picture as input, by channel group.
+Plane = Literal["image", "depth", "normals", "labels"]
+
+#: The objective that a picture is judged by, see `translation.objectives`.
+ObjectiveName = Literal["non-saturating", "least-squares", "hinge", "wasserstein"]
+
+
+class PictureSettings(Settings):
+    """Which pictures are learnt from, and at which size."""
+
+    height: int = Field(128, ge=16, le=2048, description="short side of whole pictures, px")
+    crop: int = Field(128, ge=16, le=2048, description="side of the square training crops, px")
+    flip: bool = Field(True, description="mirror left-right at random")
+    source_planes: tuple[Plane, ...] = Field(
+        ("image",), min_length=1, description="channels of the simulated side"
+    )
+    depth_range_mm: tuple[float, float] = Field(
+        (1.0, 300.0), description="depth that becomes -1 and 1 on a logarithmic scale, mm"
+    )
+    every: int = Field(1, ge=1, description="of a video take every n-th frame")
+    exclude: tuple[tuple[float, float, float, float], ...] = Field(
+        (),
+        description="rectangles of real pictures that hold no tissue (dates, inserts): left, top, "
+        "right, bottom as shares of width and height",
+    )
+    find_content: bool = Field(True, description="leave a dark surround out of all losses")
+    find_text: bool = Field(True, description="leave burnt-in text of videos out of all losses")
+    skip_damaged: bool = Field(False, description="leave damaged files out instead of stopping")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "PictureSettings":
+        if self.crop > self.height:
+            raise ValueError(f"crop {self.crop} is larger than height {self.height}")
+        low, high = self.depth_range_mm
+        if not 0 < low < high:
+            raise ValueError(f"depth_range_mm must rise from above 0, got {self.depth_range_mm}")
+        return self
+
+
+class TranslationSettings(TrainerSettings):
+    """What all methods share; the defaults of step size and averaging are each method's own."""
+
+    steps: int = Field(20_000, ge=1, description="batches to train on")
+    batch: int = Field(1, ge=1, description="pictures per batch")
+    learning_rate: float = Field(2e-4, gt=0, description="highest step size")
+    warm_up: int = Field(0, ge=0, description="steps over which the step size grows from 0")
+    weight_decay: float = Field(0.0, ge=0, description="decay of matrices and kernels")
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="of the convolutions; weights and losses stay float32"
+    )
+    pictures: PictureSettings = PictureSettings()
