@@ -9,10 +9,12 @@ import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from endoforge.errors import DataError
+from endoforge.frames.audit_file import Audit, read_audit
 from endoforge.frames.frame import Frame
 from endoforge.frames.journal import read_journal
 from endoforge.frames.manifest import DatasetManifest, read_manifest
@@ -86,6 +88,30 @@ class Dataset:
     def labels(self) -> tuple[str, ...]:
         """The optional labels that every frame has."""
         return tuple(self.manifest.optional_labels)
+
+    @cached_property
+    def audit(self) -> Audit | None:
+        """What `endoforge audit` said of a translated data set; None if nobody asked.
+
+        Raises:
+            DataError: audit.json is damaged or of another state of the data set.
+        """
+        return read_audit(self.path)
+
+    @cached_property
+    def rejected(self) -> frozenset[int]:
+        """Numbers of the frames whose labels the audit found not to hold; empty without an audit.
+
+        Raises:
+            DataError: audit.json is damaged or of another state of the data set.
+        """
+        if self.audit is None:
+            return frozenset()
+        starts = {
+            record.sequence: end - record.frames
+            for record, end in zip(self.sequences, self._ends, strict=True)
+        }
+        return frozenset(starts[sequence] + index for sequence, index in self.audit.rejected)
 
     def place(self, index: int) -> Place:
         """Tell where a frame lies.
