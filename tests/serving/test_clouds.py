@@ -8,7 +8,7 @@ import trimesh
 from endoforge.errors import ShapeError
 from endoforge.geometry.cameras import FisheyeCamera, PinholeCamera
 from endoforge.serving.clouds import point_cloud
-from serving.samples import tissue
+from frames.media.samples import tissue
 
 
 def read_ply(content: bytes) -> trimesh.PointCloud:

@@ -10,14 +10,15 @@ import pytest
 from PIL import Image
 
 from endoforge.errors import CameraError, CheckpointError, DataError, StorageError
+from endoforge.frames.media.video import VideoEnd, read_video
 from endoforge.frames.planes import decode_depth
 from endoforge.frames.png import decode_png
 from endoforge.geometry.camera_files import write_camera
 from endoforge.geometry.cameras import PinholeCamera
 from endoforge.serving.depth import estimate, run_depth
 from endoforge.serving.settings import RunSettings
-from endoforge.serving.video import VideoEnd, read_video
-from serving.samples import BrightnessModel, cut, tissue, write_video
+from frames.media.samples import cut, tissue, write_video
+from serving.samples import BrightnessModel
 
 MODEL = BrightnessModel()
 

@@ -4,7 +4,7 @@ import pytest
 
 from endoforge.frames.colour import DEPTH_SCALE, UNKNOWN
 from endoforge.serving.panels import Caption, Layout, side_by_side
-from serving.samples import tissue
+from frames.media.samples import tissue
 
 
 @pytest.mark.parametrize("size", [(96, 72), (72, 96), (1280, 720), (33, 517), (1, 1)])

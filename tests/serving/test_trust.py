@@ -3,9 +3,9 @@ import cv2
 import numpy as np
 import pytest
 
-from endoforge.serving.pictures import read_picture
+from endoforge.frames.media.pictures import read_picture
 from endoforge.serving.trust import ContentMask, content_mask, reasons_not_to_trust
-from serving.samples import tissue
+from frames.media.samples import tissue
 
 SIZE = (400, 320)
 

@@ -17,14 +17,14 @@ from jaxtyping import Float32, UInt8
 
 from endoforge.depth.predictor import DepthPredictor
 from endoforge.errors import DataError
+from endoforge.frames.media.media import Media, Picture, Problem, open_media
+from endoforge.frames.media.video import writing_video
 from endoforge.frames.storage import write_atomically
-from endoforge.serving.media import Media, Picture, Problem, open_media
 from endoforge.serving.panels import Layout
 from endoforge.serving.records import FrameRecord, RunRecord, model_facts, prepare_folder
 from endoforge.serving.results import Estimated, Lens, Results, write_frame
 from endoforge.serving.settings import RunSettings
 from endoforge.serving.trust import ContentMask, content_mask, reasons_not_to_trust
-from endoforge.serving.video import writing_video
 
 Progress = Callable[[int, int], None]
 

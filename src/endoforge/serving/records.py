@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from endoforge.errors import DataError
+from endoforge.frames.media.media import Media, Problem
 from endoforge.frames.storage import make_folder, read_json, remove_strays, write_json
-from endoforge.serving.media import Media, Problem
 from endoforge.serving.settings import RunSettings
 
 if TYPE_CHECKING:

@@ -11,13 +11,13 @@ from jaxtyping import Float32, UInt8
 
 from endoforge.errors import CameraError
 from endoforge.frames.colour import Scale
+from endoforge.frames.media.media import Picture
 from endoforge.frames.planes import DEPTH_SCALE_MM, encode_depth
 from endoforge.frames.png import encode_png
 from endoforge.frames.storage import write_atomically
 from endoforge.geometry.camera_files import read_camera
 from endoforge.geometry.cameras import Camera, FisheyeCamera
 from endoforge.serving.clouds import point_cloud
-from endoforge.serving.media import Picture
 from endoforge.serving.panels import Caption, Layout, side_by_side
 from endoforge.serving.records import FrameRecord
 from endoforge.serving.settings import RunSettings

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from endoforge.errors import DataError
-from endoforge.serving.pictures import read_picture
-from serving.samples import tissue
+from endoforge.frames.media.pictures import read_picture
+from frames.media.samples import tissue
 
 
 def saved(path: Path, mode: str = "RGB", **options) -> Path:

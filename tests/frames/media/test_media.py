@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from endoforge.errors import DataError
-from endoforge.serving.media import Picture, Problem, open_media
-from serving.samples import tissue, write_video
+from endoforge.frames.media.media import Picture, Problem, open_media
+from frames.media.samples import tissue, write_video
 
 
 def save(path, shift=0):

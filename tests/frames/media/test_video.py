@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 
 from endoforge.errors import DataError
-from endoforge.serving.video import (
+from endoforge.frames.media.video import (
     VideoEnd,
     container_of,
     read_video,
     read_video_facts,
     writing_video,
 )
-from serving.samples import cut, tissue, write_video
+from frames.media.samples import cut, tissue, write_video
 
 
 def read_all(path: Path) -> tuple[list, VideoEnd]:

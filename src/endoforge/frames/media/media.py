@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from endoforge.errors import DataError
-from endoforge.serving.pictures import PICTURE_SUFFIXES, read_picture
-from endoforge.serving.video import VideoEnd, container_of, read_video, read_video_facts
+from endoforge.frames.media.pictures import PICTURE_SUFFIXES, read_picture
+from endoforge.frames.media.video import VideoEnd, container_of, read_video, read_video_facts
 
 _LONGEST_NAME = 80
 
