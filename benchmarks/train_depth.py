@@ -15,12 +15,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from endoforge.depth.data import Split, TrainingFrames
+from endoforge.depth.data import TrainingFrames
 from endoforge.depth.fitting import DepthBatches, DepthRun
-from endoforge.depth.networks.build import build_depth_network, on_device
+from endoforge.depth.networks.build import build_depth_network
 from endoforge.depth.settings import DepthSettings
 from endoforge.depth.task import DepthTask
+from endoforge.frames.flat_cache import Split
 from endoforge.training.average import WeightsAverage
+from endoforge.training.device import on_device
 from endoforge.training.task import train_step
 from endoforge.training.trainer import make_fabric
 

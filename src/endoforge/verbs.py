@@ -14,7 +14,7 @@ from endoforge.errors import SettingsError
 from endoforge.settings import override, validate
 
 if TYPE_CHECKING:
-    from endoforge.depth.train import TrainingReport
+    from endoforge.training.report import TrainingReport
     from endoforge.evaluation.depth import DepthEvaluation
     from endoforge.evaluation.experiments.outcome import ExperimentResult
     from endoforge.frames.check import CheckReport

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from endoforge.depth.settings import DepthSettings
-from endoforge.depth.train import TrainingReport, train_depth
+from endoforge.depth.train import train_depth
+from endoforge.training.report import TrainingReport
 from frames.analytic import write_analytic_dataset
 
 TINY = {

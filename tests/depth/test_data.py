@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoded training frames: sizes, masks, splits without leaks, a cache that is whole or gone."""
+"""Decoded training frames: masks, a cache that is whole or gone."""
 
 from contextlib import closing
 
 import numpy as np
 import pytest
 
-from endoforge.depth import data as data_module
-from endoforge.depth.data import (
-    data_fingerprint,
-    load_frames,
-    reduced_depth,
-    reduced_image,
-    split_frames,
-)
+from endoforge.depth.data import load_frames
 from endoforge.errors import DataError, StorageError
+from endoforge.frames import flat_cache
 from endoforge.frames.dataset import Dataset
 from frames.analytic import write_analytic_dataset
 
@@ -70,13 +64,6 @@ def test_an_interrupted_cache_is_made_anew(folder, tmp_path):
     assert np.array_equal(mended.depth_mm, whole.depth_mm)
 
 
-def test_the_fingerprint_follows_the_shards(folder, tmp_path):
-    other = write_analytic_dataset(tmp_path, sequences=3, frames=3)
-    assert data_fingerprint([folder]) == data_fingerprint([folder])
-    assert data_fingerprint([folder]) != data_fingerprint([other])
-    assert data_fingerprint([folder, other]) != data_fingerprint([other, folder])
-
-
 def test_a_shard_with_one_changed_byte_is_refused_by_name(tmp_path):
     damaged = write_analytic_dataset(tmp_path / "data", sequences=1, frames=2)
     shard = next(damaged.glob("*.tar"))
@@ -89,46 +76,6 @@ def test_a_shard_with_one_changed_byte_is_refused_by_name(tmp_path):
 
 def test_a_disk_too_small_for_the_cache_is_said_before_decoding(folder, tmp_path, monkeypatch):
     full = type("Usage", (), {"free": 1000})
-    monkeypatch.setattr(data_module.shutil, "disk_usage", lambda path: full)
+    monkeypatch.setattr(flat_cache.shutil, "disk_usage", lambda path: full)
     with pytest.raises(StorageError, match="free some space"):
         load_frames([folder], (32, 16), tmp_path, silent)
-
-
-def test_a_smaller_depth_is_the_geometric_mean_of_what_is_valid():
-    depth = np.array([[4.0, 9.0, 5.0, 5.0], [4.0, 9.0, 7.0, 7.0]], np.float32)
-    valid = np.array([[True, True, True, False], [True, True, False, False]])
-    small = reduced_depth(depth, valid, (2, 1))
-    assert small[0, 0] == pytest.approx(6.0, rel=1e-6)
-    assert small[0, 1] == 0  # only a quarter of that pixel is valid
-
-
-def test_invalid_depth_may_be_nan():
-    depth = np.array([[np.nan, 8.0]], np.float32)
-    assert reduced_depth(depth, ~np.isnan(depth), (2, 1)).tolist() == [[0.0, 8.0]]
-
-
-def test_a_smaller_picture_is_the_mean_of_what_it_covers():
-    image = np.zeros((4, 4, 3), np.uint8)
-    image[:2, :2] = 100
-    image[0, 0] = 20
-    assert reduced_image(image, (2, 2))[0, 0].tolist() == [80, 80, 80]
-
-
-@pytest.mark.parametrize("share", [0.01, 0.1, 0.5, 0.99])
-def test_whole_sequences_are_held_out(share):
-    sequence = np.repeat(np.arange(10), 7)
-    split = split_frames(sequence, share, seed=0)
-    trained, held = (set(sequence[part]) for part in (split.training, split.validation))
-    assert not trained & held
-    assert trained | held == set(range(10))
-    assert len(held) == min(9, max(1, round(share * 10)))
-
-
-def test_one_sequence_alone_is_trained_on():
-    split = split_frames(np.zeros(5, np.int64), 0.1, seed=0)
-    assert (len(split.training), len(split.validation)) == (5, 0)
-
-
-def test_no_frames_are_refused():
-    with pytest.raises(DataError, match="got none"):
-        split_frames(np.zeros(0, np.int64), 0.1, seed=0)

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from depth.conftest import tiny_settings
-from endoforge.depth.model_file import find_model, load_model
+from endoforge.depth.model_file import load_model
 from endoforge.depth.predictor import DepthPredictor
 from endoforge.errors import CheckpointError, MissingDependency, ShapeError
+from endoforge.training.model_folder import find_model
 from endoforge.training.sealed import read_sealed, update_content, write_sealed
 from frames.analytic import analytic_frame
 

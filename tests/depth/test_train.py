@@ -12,11 +12,12 @@ import pytest
 import torch
 
 from depth.conftest import TINY, tiny_settings
-from endoforge.depth.data import Split, TrainingFrames
+from endoforge.depth.data import TrainingFrames
 from endoforge.depth.fitting import DepthBatches, DepthRun
 from endoforge.depth.settings import DepthSettings
 from endoforge.depth.train import train_depth, train_on_frames
 from endoforge.errors import CheckpointError, DataError, SettingsError
+from endoforge.frames.flat_cache import Split
 from endoforge.settings import validate
 from endoforge.training.checkpoint import list_checkpoints
 from endoforge.training.record import read_metrics

@@ -10,14 +10,15 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from endoforge.depth.augment import augment, draw_augment
 from endoforge.depth.baselines import fit_baselines
-from endoforge.depth.data import Split, TrainingFrames
+from endoforge.depth.data import TrainingFrames
 from endoforge.depth.model_file import DepthModel, save_model
 from endoforge.depth.networks.build import DepthNetwork
 from endoforge.depth.settings import DepthSettings
+from endoforge.frames.flat_cache import Split
 from endoforge.metrics.depth import DepthTotals, compute, update
 from endoforge.streams import stream
+from endoforge.training.augment import augment, draw_augment
 from endoforge.training.record import versions
 from endoforge.training.sampler import BatchOrder
 from endoforge.training.task import Batch
@@ -67,11 +68,11 @@ class DepthBatches:
         settings = self._run.settings
         items = self._run.split.training[self._order.indices(step)]
         draw = draw_augment(settings.augment, stream(settings.seed, "augment", step), len(items))
-        light, depth, valid = augment(*self._run.read(items, self._device), draw)
+        light, depth, seen = augment(*self._run.read(items, self._device), draw)
         return {
             "image": light.contiguous(memory_format=torch.channels_last),
             "depth_mm": depth,
-            "valid": valid,
+            "valid": seen & (depth > 0),
             "item": torch.from_numpy(items),
         }
 

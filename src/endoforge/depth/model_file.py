@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from endoforge.depth.baselines import ConstantPredictor, MeanMapPredictor
 from endoforge.depth.networks.build import DepthNetwork, build_depth_network
 from endoforge.depth.settings import DepthNetworkSettings, UNetSettings
 from endoforge.errors import CheckpointError
 from endoforge.settings import validate
+from endoforge.training.model_folder import NAME, fill_network, find_model, network_tensors
 from endoforge.training.sealed import read_sealed, write_sealed
 
-KIND, NAME, FORMAT_VERSION = "depth-model", "model", 1
-_SHIPPED = Path(__file__).parents[1] / "weights"
+KIND, FORMAT_VERSION = "depth-model", 1
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def save_model(folder: Path, model: DepthModel) -> None:
     Raises:
         StorageError: The disk is full, or the folder cannot be written.
     """
-    tensors = {f"network.{k}": v.float() if v.is_floating_point() else v for k, v in _state(model)}
+    tensors = network_tensors(model.network)
     tensors["baseline.mean_map_mm"] = torch.from_numpy(model.mean_map.mean_mm)
     content = {
         **model.card,
@@ -79,47 +78,3 @@ def load_model(path_or_name: str | Path) -> DepthModel:
     network = build_depth_network(settings)
     fill_network(network, tensors, folder)
     return DepthModel(network.eval(), size, constant, mean_map, card)
-
-
-def find_model(path_or_name: str | Path) -> Path:
-    """Return the model folder that a path or the name of a shipped model means.
-
-    Raises:
-        CheckpointError: There is none.
-    """
-    path = Path(path_or_name)
-    candidates = [path, path / "model", _SHIPPED / str(path_or_name)]
-    if len(path.parts) != 1:
-        candidates.pop()
-    for candidate in candidates:
-        if (candidate / f"{NAME}.json").is_file():
-            return candidate
-    shipped = sorted(p.parent.name for p in _SHIPPED.glob(f"*/{NAME}.json"))
-    raise CheckpointError(
-        f"found no model at {str(path_or_name)!r}; give a run folder, a folder with {NAME}.json, "
-        f"or a shipped model: {', '.join(shipped) or 'none here'}"
-    )
-
-
-def fill_network(network: DepthNetwork, tensors: Mapping[str, Tensor], source: Path) -> None:
-    """Write weights into a network.
-
-    Raises:
-        CheckpointError: Names or shapes differ, or a weight is not finite.
-    """
-    state = network.state_dict()
-    given = {k.removeprefix("network."): v for k, v in tensors.items() if k.startswith("network.")}
-    for key in sorted({*state, *given}):
-        shapes = [tuple(where[key].shape) if key in where else None for where in (state, given)]
-        if shapes[0] != shapes[1]:
-            raise CheckpointError(
-                f"{source} has {key} of shape {shapes[1]} where the network has {shapes[0]}; "
-                "use the network settings that it was trained with"
-            )
-        if not bool(torch.isfinite(given[key]).all()):
-            raise CheckpointError(f"{source} has a weight in {key} that is not finite; restore it")
-    network.load_state_dict(given)
-
-
-def _state(model: DepthModel) -> list[tuple[str, Tensor]]:
-    return list(model.network.state_dict().items())

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From pictures to millimetres: the one way in which everyone uses a trained depth network."""
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,12 +11,10 @@ import torch
 from jaxtyping import Float32, UInt8
 
 from endoforge.depth.baselines import ConstantPredictor, MeanMapPredictor
-from endoforge.depth.data import reduced_image
 from endoforge.depth.model_file import DepthModel, load_model
-from endoforge.depth.networks.build import on_device
-from endoforge.errors import MissingDependency, ShapeError
-
-Device = Literal["auto", "cpu", "cuda"]
+from endoforge.errors import ShapeError
+from endoforge.frames.sizes import reduced_image, working_size
+from endoforge.training.device import Device, on_device, pick_device
 
 
 class DepthPredictor:
@@ -25,7 +22,7 @@ class DepthPredictor:
 
     def __init__(self, model: DepthModel, device: Device = "auto") -> None:
         self._model = model
-        self._device = _pick_device(device)
+        self._device = pick_device(device)
         self._network = on_device(model.network, self._device).eval()
 
     @classmethod
@@ -54,10 +51,7 @@ class DepthPredictor:
         It has the picture's aspect and the area of the training pictures, as nearly as the
         network's divisor allows.
         """
-        divisor = self._network.settings.divisor
-        scale = math.sqrt(self._model.size[0] * self._model.size[1] / (width * height))
-        sides = (max(divisor, round(side * scale / divisor) * divisor) for side in (width, height))
-        return next(sides), next(sides)
+        return working_size((width, height), self._model.size, self._network.settings.divisor)
 
     def predict(
         self, image: UInt8[np.ndarray, "height width 3"]
@@ -104,13 +98,3 @@ def _check_picture(image: np.ndarray) -> None:
             f"expected 8-bit colour pictures (height, width, 3), got {image.dtype} "
             f"{image.shape}; convert to RGB with values 0 to 255"
         )
-
-
-def _pick_device(device: Device) -> torch.device:
-    present = torch.cuda.is_available()
-    if device == "cuda" and not present:
-        raise MissingDependency(
-            "device 'cuda' was asked for but torch sees no GPU; use --device cpu, or install a "
-            "CUDA build: pip install torch --index-url https://download.pytorch.org/whl/cu126"
-        )
-    return torch.device("cuda" if present and device != "cpu" else "cpu")

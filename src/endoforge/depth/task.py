@@ -3,12 +3,12 @@
 
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from endoforge.depth.losses import absolute_loss, gradient_loss, log_error, scale_invariant_loss
 from endoforge.depth.networks.build import DepthNetwork
 from endoforge.depth.settings import DepthLossSettings
+from endoforge.training.optimiser import adamw
 from endoforge.training.settings import TrainerSettings
 from endoforge.training.task import Batch, Player
 
@@ -23,8 +23,7 @@ class DepthTask:
     ) -> None:
         self.network = network
         self._loss = loss
-        optimiser = _optimiser(network, trainer)
-        self.players = {PLAYER: Player(nn.ModuleList([network]), optimiser)}
+        self.players = {PLAYER: Player(nn.ModuleList([network]), adamw(network, trainer))}
 
     def forward(self, batch: Batch) -> Batch:
         """Return ``log_depth`` of the batch's pictures."""
@@ -44,13 +43,3 @@ class DepthTask:
             value = gradient_loss(error, valid, settings.gradient_scales)
             found["gradient"] = settings.gradient * value
         return found
-
-
-def _optimiser(network: nn.Module, settings: TrainerSettings) -> torch.optim.Optimizer:
-    """AdamW that shrinks kernels and matrices but neither biases nor normalisations."""
-    parameters = list(network.parameters())
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=True)

@@ -1,55 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a depth network on data sets on disk: the shell around task, trainer and model file."""
 
-import logging
 import shutil
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from endoforge.depth.data import data_fingerprint, load_frames, split_frames
+from endoforge.depth.data import load_frames
 from endoforge.depth.fitting import DepthBatches, DepthRun, ModelExport, validate_depth
-from endoforge.depth.model_file import find_model, load_model
-from endoforge.depth.networks.build import DepthNetwork, build_depth_network, on_device
+from endoforge.depth.model_file import load_model
+from endoforge.depth.networks.build import DepthNetwork, build_depth_network
 from endoforge.depth.settings import DepthSettings
 from endoforge.depth.task import DepthTask
 from endoforge.errors import CheckpointError
 from endoforge.frames.dataset import Dataset
+from endoforge.frames.flat_cache import data_fingerprint, split_frames
 from endoforge.frames.storage import sha256_of
+from endoforge.training.device import on_device
+from endoforge.training.model_folder import find_model
+from endoforge.training.report import (
+    StepsDone,
+    TrainingReport,
+    forwarded,
+    log_decoding,
+    parameters_of,
+)
 from endoforge.training.settings import MAY_CHANGE
-from endoforge.training.trainer import Progress, Training, make_fabric, train
-
-log = logging.getLogger(__name__)
-
-StepsDone = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class TrainingReport:
-    """What a training did, or would do.
-
-    Attributes:
-        out: The run's folder.
-        steps: Steps done in all; to do, for a dry run.
-        frames: Frames in all, held-out ones included.
-        parameters: Numbers that the network learns.
-        model_bytes: Size of the weights on disk, about.
-        cache_bytes: Size of the decoded frames.
-        figures: The last reported losses and validation figures.
-        dry_run: True if nothing was trained.
-    """
-
-    out: Path
-    steps: int
-    frames: int
-    parameters: int
-    model_bytes: int
-    cache_bytes: int
-    figures: dict[str, float]
-    dry_run: bool
+from endoforge.training.trainer import Training, make_fabric, train
 
 
 def train_depth(
@@ -84,7 +63,7 @@ def train_depth(
     if dry_run:
         return _report(settings, out, sum(len(Dataset.open(path)) for path in data))
     cache = Path(settings.cache) if settings.cache else out / "cache"
-    frames = load_frames(data, (settings.width, settings.height), cache, _log_decoding)
+    frames = load_frames(data, (settings.width, settings.height), cache, log_decoding)
     split = split_frames(frames.sequence, settings.validation_share, settings.seed)
     run = DepthRun(frames, split, data_fingerprint(data), out, settings)
     figures = train_on_frames(run, resume, progress)
@@ -111,27 +90,13 @@ def train_on_frames(
         fingerprint=_fingerprint(run),
         validate=lambda: validate_depth(run, network),
         export=ModelExport(run, network),
-        progress=_forward(progress),
+        progress=forwarded(progress),
         manifest=_manifest(run, network),
     )
     return train(training, fabric, resume)
 
 
 # ---- inside -------------------------------------------------------------------------------------
-
-
-def _log_decoding(done: int, total: int) -> None:
-    if done % 500 == 0 or done == total:
-        log.info("decoded %d of %d frames", done, total)
-
-
-def _forward(progress: StepsDone | None) -> Callable[[Progress], None]:
-    def report(now: Progress) -> None:
-        log.info("step %d of %d: %s", now.step, now.steps, now.values)
-        if progress is not None:
-            progress(now.step, now.steps)
-
-    return report
 
 
 def _first_network(settings: DepthSettings) -> DepthNetwork:
@@ -162,7 +127,7 @@ def _manifest(run: DepthRun, network: DepthNetwork) -> dict[str, Any]:
         "data_fingerprint": run.data,
         "frames": len(run.split.training),
         "held_out_frames": len(run.split.validation),
-        "parameters": _parameters(network),
+        "parameters": parameters_of(network),
         "valid_share": float(np.mean(run.frames.depth_mm[run.split.training[::50]] > 0)),
     }
 
@@ -170,7 +135,7 @@ def _manifest(run: DepthRun, network: DepthNetwork) -> dict[str, Any]:
 def _report(
     settings: DepthSettings, out: Path, frames: int, figures: dict[str, float] | None = None
 ) -> TrainingReport:
-    parameters = _parameters(build_depth_network(settings.network))
+    parameters = parameters_of(build_depth_network(settings.network))
     return TrainingReport(
         out=out,
         steps=settings.steps,
@@ -181,7 +146,3 @@ def _report(
         figures=figures or {},
         dry_run=figures is None,
     )
-
-
-def _parameters(network: DepthNetwork) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from endoforge.depth.augment import AugmentDraw, augment, draw_augment
-from endoforge.depth.overlays import block_coded, blurred, content_seen, inside_box
-from endoforge.depth.settings import AugmentSettings
+from endoforge.training.augment import AugmentDraw, augment, draw_augment
+from endoforge.training.augment_settings import AugmentSettings
+from endoforge.training.overlays import block_coded, blurred, content_seen, inside_box
 
 BATCH = 12
 
@@ -47,10 +47,10 @@ def test_applying_a_draw_leaves_its_inputs_alone():
 
 def test_without_strength_and_flips_the_picture_stays_as_it_is():
     image, depth = batch()
-    light, same, valid = augment(image, depth, neutral())
+    light, same, seen = augment(image, depth, neutral())
     torch.testing.assert_close(light, image.float() / 255, atol=1e-5, rtol=0)
     assert torch.equal(same, depth)
-    assert torch.equal(valid, depth > 0)
+    assert seen.all()
 
 
 def test_flips_move_picture_and_depth_together():
@@ -65,23 +65,22 @@ def test_flips_move_picture_and_depth_together():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_pictures_stay_in_range_and_invalid_pixels_stay_invalid(seed):
+def test_pictures_stay_in_range(seed):
     image, depth = batch()
-    light, moved, valid = augment(image, depth, draw(AugmentSettings(strength=2.0), seed))
+    light, _, seen = augment(image, depth, draw(AugmentSettings(strength=2.0), seed))
     assert light.min() >= 0
     assert light.max() <= 1
     assert light.isfinite().all()
-    assert not (valid & (moved == 0)).any()
+    assert seen.any()
 
 
 def test_what_a_content_mask_covers_is_black_and_does_not_count():
     shape = np.tile([1e3, 1e3, 1e3, 0.8, 0.1, 0.0], (BATCH, 1))
-    light, _, valid = augment(*batch(), replace(neutral(), shape=shape))
+    light, _, found = augment(*batch(), replace(neutral(), shape=shape))
     seen = content_seen(torch.tensor(shape[:1], dtype=torch.float32), 32, 40)[0]
     assert 0.3 < seen.float().mean() < 0.6
     assert (light[0][:, ~seen[0]] == 0).all()
-    assert not valid[0][~seen].any()
-    assert valid[0][seen].any()
+    assert torch.equal(found[0], seen)
 
 
 def test_an_octagon_has_cut_corners():
@@ -93,20 +92,20 @@ def test_an_octagon_has_cut_corners():
     assert not seen[8, 8]
 
 
-def test_a_box_hides_depth_and_shows_its_colour():
+def test_a_box_hides_what_is_known_and_shows_its_colour():
     box = np.tile([0.0, 0.5, 0.25, 1.0], (BATCH, 1))
     colour = np.tile([0.1, 0.6, 0.4], (BATCH, 1))
-    light, _, valid = augment(*batch(), replace(neutral(), box=box, box_colour=colour))
+    light, _, seen = augment(*batch(), replace(neutral(), box=box, box_colour=colour))
     inside = inside_box(torch.tensor(box[:1], dtype=torch.float32), 32, 40)[0, 0]
     assert inside.sum() == 16 * 10
-    assert not valid[0, 0][inside].any()
+    assert torch.equal(seen[0, 0], ~inside)
     assert light[0][:, inside].mean(dim=1).tolist() == pytest.approx([0.1, 0.6, 0.4], abs=1e-5)
 
 
-def test_text_is_white_and_hides_no_depth():
-    light, depth, valid = augment(*batch(), replace(neutral(), text=np.full(BATCH, 5)))
+def test_text_is_white_and_hides_nothing():
+    light, _, seen = augment(*batch(), replace(neutral(), text=np.full(BATCH, 5)))
     plain, _, _ = augment(*batch(), neutral())
-    assert torch.equal(valid, depth > 0)
+    assert seen.all()
     assert (light >= plain - 1e-6).all()
     assert 0.001 < (light > plain + 0.05).float().mean() < 0.3
 

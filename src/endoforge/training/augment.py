@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, Shaped, UInt8
 from torch import Tensor
 
-from endoforge.depth.overlays import (
+from endoforge.training.augment_settings import AugmentSettings
+from endoforge.training.overlays import (
     TEXTS,
     block_coded,
     blurred,
@@ -23,7 +24,6 @@ from endoforge.depth.overlays import (
     text_masks,
     window,
 )
-from endoforge.depth.settings import AugmentSettings
 
 _LUMA = (0.299, 0.587, 0.114)
 _FAR = 1e3  # half heights: a content mask that leaves everything visible
@@ -111,28 +111,28 @@ def draw_augment(settings: AugmentSettings, rng: np.random.Generator, batch: int
 
 def augment(
     image: UInt8[Tensor, "batch 3 height width"],
-    depth_mm: Float[Tensor, "batch 1 height width"],
+    labels: Shaped[Tensor, "batch channels height width"],
     draw: AugmentDraw,
 ) -> tuple[
     Float[Tensor, "batch 3 height width"],
-    Float[Tensor, "batch 1 height width"],
+    Shaped[Tensor, "batch channels height width"],
     Bool[Tensor, "batch 1 height width"],
 ]:
     """Apply a draw to a batch.
 
     Args:
         image: Display values, 0 to 255.
-        depth_mm: 0 where invalid.
+        labels: What is known of each pixel: depth in mm, class indices, ...
         draw: What to do.
 
     Returns:
-        Pictures in [0, 1], the flipped depth, and where it is valid and can still be seen.
+        Pictures in [0, 1], the flipped labels, and where tissue can still be seen.
     """
-    image, depth_mm = _flipped(image, draw.flips), _flipped(depth_mm, draw.flips)
+    image, labels = _flipped(image, draw.flips), _flipped(labels, draw.flips)
     light = _photometric(image, draw)
     light = _degraded(light, draw)
     light, seen = _overlaid(light, draw)
-    return light, depth_mm, seen & (depth_mm > 0)
+    return light, labels, seen
 
 
 # ---- inside -------------------------------------------------------------------------------------
