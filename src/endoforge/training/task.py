@@ -19,10 +19,17 @@ Batch = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Player:
-    """Networks that share one optimiser and one objective."""
+    """Networks that share one optimiser and one objective.
+
+    Attributes:
+        networks: What moves in its turn.
+        optimiser: Of all parameters of the networks.
+        averaged: Keep a running average of its weights; a judge needs none.
+    """
 
     networks: nn.ModuleList
     optimiser: torch.optim.Optimizer
+    averaged: bool = True
 
 
 @runtime_checkable
@@ -40,6 +47,23 @@ class Task(Protocol):
 
     def losses(self, player: str, batch: Batch, outputs: Batch) -> Mapping[str, Tensor]:
         """Return the weighted losses that one player is to make small."""
+        ...
+
+
+@runtime_checkable
+class KeepsState(Protocol):
+    """A task that remembers more than weights from step to step, e.g. a history of pictures."""
+
+    def state(self) -> Mapping[str, Tensor]:
+        """Return all of it by name, for a checkpoint."""
+        ...
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take up what `state` returned."""
+        ...
+
+    def settle(self, kept: bool) -> None:
+        """Keep what the step changed, or forget it if the step was a bad one."""
         ...
 
 

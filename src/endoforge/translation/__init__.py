@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Another look for the same scene: pictures translated between simulated and real, unpaired or not."""
+"""Another look for the same scene: pictures translated between simulated and real."""

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table of all methods of translation; each loads its networks only when it is built.
+
+One more method is one more entry here, two files in `translation.tasks`, and its tests.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from endoforge.errors import SettingsError
+from endoforge.translation.settings import TranslationSettings
+
+if TYPE_CHECKING:
+    from endoforge.translation.translator import Channels, TranslationTask
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way of learning to translate.
+
+    Attributes:
+        name: As the command line knows it.
+        settings: Loads its settings class.
+        data: What a batch holds: only a target, source and target of the same scene, or of two.
+        build: From its settings and the domains' channels to a task; weights from torch's seed.
+        reverse: True if the real domain is the source and the simulated one the target.
+    """
+
+    name: str
+    settings: Callable[[], type[TranslationSettings]]
+    data: Literal["noise", "paired", "unpaired"]
+    build: "Callable[[Any, Channels], TranslationTask]"
+    reverse: bool = False
+
+
+def find_method(name: str) -> Method:
+    """Return the method of a name.
+
+    Raises:
+        SettingsError: There is none; names all.
+    """
+    if name not in METHODS:
+        raise SettingsError(f"there is no method {name!r}; known: {', '.join(sorted(METHODS))}")
+    return METHODS[name]
+
+
+# ---- the methods --------------------------------------------------------------------------------
+
+_ALL: tuple[Method, ...] = ()
+
+METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
