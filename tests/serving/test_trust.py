@@ -1,70 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-import cv2
 import numpy as np
 import pytest
 
+from endoforge.frames.content import content_mask
 from endoforge.frames.media.pictures import read_picture
-from endoforge.serving.trust import ContentMask, content_mask, reasons_not_to_trust
-from frames.media.samples import tissue
-
-SIZE = (400, 320)
-
-
-def inside_of(shape: str) -> np.ndarray:
-    width, height = SIZE
-    mask = np.zeros((height, width), np.uint8)
-    if shape == "circle":
-        cv2.circle(mask, (width // 2, height // 2), 150, 1, -1)
-    elif shape == "octagon":
-        corners = [(90, 10), (310, 10), (390, 80), (390, 240), (310, 310), (90, 310)]
-        cv2.fillPoly(mask, [np.array([*corners, (10, 240), (10, 80)])], 1)
-    elif shape == "cut corner":
-        mask[:] = 1
-        mask[220:, :120] = 0
-    else:
-        mask[:] = 1
-    return mask.astype(bool)
-
-
-def shown_in(shape: str) -> tuple[np.ndarray, np.ndarray]:
-    inside = inside_of(shape)
-    image = tissue(*SIZE)
-    image[~inside] = 3
-    return image, inside
-
-
-def agreement(a: np.ndarray, b: np.ndarray) -> float:
-    return (a & b).sum() / (a | b).sum()
-
-
-@pytest.mark.parametrize("shape", ["circle", "octagon", "cut corner", "everything"])
-def test_the_content_is_found_in_every_usual_shape(shape):
-    image, inside = shown_in(shape)
-    assert agreement(content_mask(image), inside) > 0.97
-
-
-def test_words_on_the_border_are_not_content():
-    image, inside = shown_in("circle")
-    cv2.putText(image, "12:30 NAME", (2, 20), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (255, 255, 255), 1)
-    mask = content_mask(image)
-    assert agreement(mask, inside) > 0.97
-    assert not mask[:24, :60].any()
-
-
-def test_a_dark_lumen_in_the_middle_stays_content():
-    image, _ = shown_in("octagon")
-    cv2.circle(image, (200, 160), 50, (2, 1, 1), -1)
-    assert content_mask(image)[160, 200]
-
-
-def test_the_mask_of_a_video_grows_when_dark_tissue_lights_up():
-    image, inside = shown_in("octagon")
-    dark = image.copy()
-    dark[200:] = 0
-    mask = ContentMask()
-    assert not mask.update(dark)[280, 200]
-    assert agreement(mask.update(image), inside) > 0.97
-    assert mask.update(dark)[280, 200]
+from endoforge.serving.trust import reasons_not_to_trust
+from frames.media.samples import shown_in, tissue
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,7 @@ def _corner_boxes(
     height, width = brightness.shape
     disc = _disc(circle, (1.0, 1.0), height, width)
     hidden = (_outside(brightness) & disc).astype(np.uint8)
+    hidden = cv2.morphologyEx(hidden, cv2.MORPH_OPEN, np.ones((7, 7), np.uint8))
     count, _, facts, _ = cv2.connectedComponentsWithStats(hidden, connectivity=4)
     boxes = []
     for left, upper, wide, tall, area in facts[1:count].tolist():

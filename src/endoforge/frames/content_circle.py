@@ -98,18 +98,22 @@ def _rim_points(bright: Bool[np.ndarray, "height width"]) -> Float64[np.ndarray,
 
 
 def _first_ones(mask: UInt8[np.ndarray, "rows columns"]) -> list[tuple[float, float]]:
-    rows, columns = mask.shape
+    columns = mask.shape[1]
     there = np.flatnonzero(mask.any(axis=1))
     first = mask[there].argmax(axis=1)
     last = columns - mask[there, ::-1].argmax(axis=1)
-    left = [(float(u), v + 0.5) for u, v in zip(first, there, strict=True) if u > 1]
-    right = [(float(u), v + 0.5) for u, v in zip(last, there, strict=True) if u < columns - 1]
+    left = [
+        (float(u), v + 0.5) for u, v in zip(first.tolist(), there.tolist(), strict=True) if u > 1
+    ]
+    right = [
+        (float(u), v + 0.5)
+        for u, v in zip(last.tolist(), there.tolist(), strict=True)
+        if u < columns - 1
+    ]
     return left + right
 
 
-def _best_circle(
-    points: Float64[np.ndarray, "points 2"], shape: tuple[int, ...]
-) -> Circle | None:
+def _best_circle(points: Float64[np.ndarray, "points 2"], shape: tuple[int, ...]) -> Circle | None:
     """The circle that most points lie on, refined by least squares on them."""
     if len(points) < 20:
         return None
@@ -143,7 +147,7 @@ def _through(
     u = (second[:, 1] * long - first[:, 1] * longer) / area
     v = (first[:, 0] * longer - second[:, 0] * long) / area
     circles = np.stack([a[:, 0] + u, a[:, 1] + v, np.hypot(u, v)], axis=1)
-    return circles[_is_possible(circles, shape)]
+    return np.asarray(circles[_is_possible(circles, shape)])
 
 
 def _is_possible(

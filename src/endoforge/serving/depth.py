@@ -17,6 +17,7 @@ from jaxtyping import Float32, UInt8
 
 from endoforge.depth.predictor import DepthPredictor
 from endoforge.errors import DataError
+from endoforge.frames.content import ContentMask, content_mask
 from endoforge.frames.media.media import Media, Picture, Problem, open_media
 from endoforge.frames.media.video import writing_video
 from endoforge.frames.storage import write_atomically
@@ -24,7 +25,7 @@ from endoforge.serving.panels import Layout
 from endoforge.serving.records import FrameRecord, RunRecord, model_facts, prepare_folder
 from endoforge.serving.results import Estimated, Lens, Results, write_frame
 from endoforge.serving.settings import RunSettings
-from endoforge.serving.trust import ContentMask, content_mask, reasons_not_to_trust
+from endoforge.serving.trust import reasons_not_to_trust
 
 Progress = Callable[[int, int], None]
 

@@ -5,6 +5,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 
 
@@ -13,6 +14,31 @@ def tissue(width: int = 96, height: int = 72, shift: int = 0) -> np.ndarray:
     v, u = np.mgrid[:height, :width]
     wave = np.sin((u + shift) / 7) + np.cos((v - shift) / 9)
     return np.stack([170 + 30 * wave, 90 + 25 * wave, 80 + 20 * wave], -1).round().astype(np.uint8)
+
+
+def inside_of(shape: str) -> np.ndarray:
+    """Where a picture of 400 × 320 px with that shape has content."""
+    width, height = 400, 320
+    mask = np.zeros((height, width), np.uint8)
+    if shape == "circle":
+        cv2.circle(mask, (width // 2, height // 2), 150, 1, -1)
+    elif shape == "octagon":
+        corners = [(90, 10), (310, 10), (390, 80), (390, 240), (310, 310), (90, 310)]
+        cv2.fillPoly(mask, [np.array([*corners, (10, 240), (10, 80)])], 1)
+    elif shape == "cut corner":
+        mask[:] = 1
+        mask[220:, :120] = 0
+    else:
+        mask[:] = 1
+    return mask.astype(bool)
+
+
+def shown_in(shape: str, grey: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    """A picture of that shape on a dark surround, and where its content is."""
+    inside = inside_of(shape)
+    image = tissue(400, 320)
+    image[~inside] = grey
+    return image, inside
 
 
 def write_video(path: Path, frames: int = 30, **options) -> Path:
