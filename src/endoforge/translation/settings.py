@@ -27,8 +27,19 @@ class PictureSettings(Settings):
     source_planes: tuple[Plane, ...] = Field(
         ("image",), min_length=1, description="channels of the simulated side"
     )
+    target_planes: tuple[Plane, ...] = Field(
+        ("image",),
+        min_length=1,
+        description="channels of the other side, where it is a labelled data set too; for paired "
+        "methods, e.g. depth",
+    )
     depth_range_mm: tuple[float, float] = Field(
         (1.0, 300.0), description="depth that becomes -1 and 1 on a logarithmic scale, mm"
+    )
+    value_range: tuple[float, float] = Field(
+        (0.0, 1.0),
+        description="values of floating-point files (TIFF, OpenEXR, .npy) that become -1 and 1; "
+        "8 and 16-bit files use their full range",
     )
     every: int = Field(1, ge=1, description="of a video take every n-th frame")
     exclude: tuple[tuple[float, float, float, float], ...] = Field(
@@ -47,6 +58,17 @@ class PictureSettings(Settings):
         low, high = self.depth_range_mm
         if not 0 < low < high:
             raise ValueError(f"depth_range_mm must rise from above 0, got {self.depth_range_mm}")
+        if not self.value_range[0] < self.value_range[1]:
+            raise ValueError(f"value_range must rise, got {self.value_range}")
+        for left, top, right, bottom in self.exclude:
+            if not (0 <= left < right <= 1 and 0 <= top < bottom <= 1):
+                raise ValueError(
+                    "a rectangle of exclude is left, top, right, bottom as shares from 0 to 1, got "
+                    f"{(left, top, right, bottom)}"
+                )
+        for name in ("source_planes", "target_planes"):
+            if len(set(planes := getattr(self, name))) != len(planes):
+                raise ValueError(f"{name} names a plane twice: {planes}")
         return self
 
 
