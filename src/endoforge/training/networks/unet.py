@@ -52,18 +52,27 @@ class ResidualUNet(nn.Module):
         Raises:
             ShapeError: If width or height is not a multiple of `shape.divisor`.
         """
-        self._check_size(image)
-        features = self.stem(self._features(image))
-        skips: list[Tensor] = []
-        for down, encode in zip(self.down, self.encode, strict=True):
-            features = encode(down(features))
-            skips.append(features)
+        skips = self.encoded(image)
         features = self.context(skips.pop())
         for lift, decode in zip(list(self.lift)[::-1], list(self.decode)[::-1], strict=True):
             features = functional.interpolate(lift(features), scale_factor=2.0, mode="nearest")
             features = decode(features + skips.pop())
         with torch.autocast(image.device.type, enabled=False):  # bf16 steps are 1 %
             return functional.pixel_shuffle(self.head(features.float()), 2)
+
+    def encoded(self, image: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the features of each level on the way down, finest first, of pictures in [0, 1].
+
+        Raises:
+            ShapeError: If width or height is not a multiple of `shape.divisor`.
+        """
+        self._check_size(image)
+        features = self.stem(self._features(image))
+        levels: list[Tensor] = []
+        for down, encode in zip(self.down, self.encode, strict=True):
+            features = encode(down(features))
+            levels.append(features)
+        return levels
 
     def _features(self, image: Tensor) -> Tensor:
         centred = (image - 0.4) / 0.25

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Proof, frame by frame, that labels still hold after a translation."""
