@@ -33,7 +33,7 @@ def coloured_run(out, count=8, side=32, **changes):
     for index in range(3):
         image[:, index] += 120 * (label[:, 0] == index).astype(np.uint8)
     label[:, :, 0] = 255
-    settings = tiny_settings(width=side, height=side, augment=CALM, **changes)
+    settings = tiny_settings(width=side, height=side, augment=CALM, zoom=(1.0, 1.0), **changes)
     frames = MaskedFrames(image, label, np.repeat(np.arange(count // 2), 2))
     split = Split(np.arange(count - 2), np.arange(count - 2, count))
     return SegmentationRun(frames, RULE, split, "toy", out, settings)
@@ -126,7 +126,11 @@ def test_nothing_is_turned_upside_down_unless_asked(tmp_path):
     run = coloured_run(tmp_path)
     for upside_down, rows in ((False, {0}), (True, {0, 31})):
         run.settings = tiny_settings(
-            width=32, height=32, upside_down=upside_down, augment={"strength": 0, "flip": True}
+            width=32,
+            height=32,
+            upside_down=upside_down,
+            zoom=(1.0, 1.0),
+            augment={"strength": 0, "flip": True},
         )
         batches = SegmentationBatches(run, torch.device("cpu"))
         found = set()

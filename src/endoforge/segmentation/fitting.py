@@ -18,6 +18,7 @@ from endoforge.segmentation.data import MaskedFrames
 from endoforge.segmentation.model_file import SegmentationModel, save_segmentation_model
 from endoforge.segmentation.networks.unet import SegmentationUNet
 from endoforge.segmentation.settings import SegmentationSettings
+from endoforge.segmentation.zoom import draw_zoom, zoomed
 from endoforge.streams import stream
 from endoforge.training.augment import augment, draw_augment
 from endoforge.training.record import versions
@@ -82,7 +83,8 @@ class SegmentationBatches:
             draw = replace(draw, flips=draw.flips & [True, False])
         image = torch.from_numpy(frames.image[items]).to(self._device)
         label = torch.from_numpy(frames.label[items]).to(self._device)
-        light, label, seen = augment(image, label, draw)
+        zoom = draw_zoom(settings.zoom, stream(settings.seed, "zoom", step), len(items))
+        light, label, seen = augment(*zoomed(image, label, zoom), draw)
         return {
             "image": light.contiguous(memory_format=torch.channels_last),
             "label": torch.where(seen, label, IGNORE)[:, 0].long(),

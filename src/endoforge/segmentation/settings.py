@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from endoforge.settings import Settings
+from endoforge.settings import Interval, Settings, check_ranges
 from endoforge.training.augment_settings import AugmentSettings
 from endoforge.training.networks.shape import UNetShape
 from endoforge.training.settings import TrainerSettings
@@ -77,6 +77,9 @@ class SegmentationSettings(TrainerSettings):
     upside_down: bool = Field(
         False, description="mirror up-down too; scopes keep the horizon, so up means something"
     )
+    zoom: Interval = Field(
+        (1.0, 1.7), description="enlargement of a window of each picture; fills round pictures"
+    )
     merge: dict[str, str] = Field(
         default_factory=lambda: dict(ABDOMEN_MERGES),
         description="classes that count as another one, by name; 'ignore' leaves their pixels out",
@@ -101,6 +104,7 @@ class SegmentationSettings(TrainerSettings):
                 f"width {self.width} and height {self.height} must be multiples of {divisor} for "
                 f"a network of {len(self.network.widths)} levels"
             )
+        check_ranges(self, {"zoom": (1.0, 8.0)})
         chained = [name for name in self.merge.values() if name in self.merge]
         if chained:
             raise ValueError(
