@@ -98,6 +98,8 @@ def check(
     with _progress("check", "frames", as_json) as progress:
         report = verbs.check(dataset, progress=progress)
     lines = [f"{report.frames} frames in {report.sequences} sequences checked"]
+    if report.audited:
+        lines.append(f"the audit rejected {report.rejected} frames; training and export skip them")
     lines += [str(problem) for problem in report.problems] or ["no problem found"]
     _show(report, "\n".join(lines), as_json)
     if report.problems:
@@ -111,13 +113,43 @@ def export(
     format: Annotated[
         str, typer.Option("--format", help="png, exr, coco, hdf5, kitti, tum, nerfstudio or ply.")
     ],
+    with_rejected: Annotated[
+        bool, typer.Option("--with-rejected", help="Write frames too that an audit rejected.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a data set in another format."""
     with _progress("export", "frames", as_json) as progress:
-        report = verbs.export(dataset, format=format, out=out, progress=progress)
+        report = verbs.export(
+            dataset, format=format, out=out, with_rejected=with_rejected, progress=progress
+        )
     text = f"{report.frames} frames in {report.files} files, {report.bytes / 1e6:.1f} MB, in {out}"
+    if report.rejected:
+        text += f"; {report.rejected} frames left out, the audit rejected them"
     _show(report, text, as_json)
+
+
+@app.command()
+def audit(
+    dataset: Annotated[Path, typer.Argument(help="Translated data set folder.")],
+    against: Annotated[
+        Path | None, typer.Option(help="What it was made from; found in dataset.json if not given.")
+    ] = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge frame by frame whether labels still hold after translation; reject the others."""
+    with _progress("audit", "frames", as_json) as progress:
+        report = verbs.audit(
+            dataset, against=against, assignments=assignments or (), progress=progress
+        )
+    text = (
+        f"{len(report.rejected)} of {report.frames} frames rejected (score {report.threshold:g} or "
+        f"more); median score {report.median_damage:.2f}, median shift "
+        f"{report.median_shift_px:.2f} px"
+    )
+    worst = (f"sequence {s} frame {i}: {score:.2f}" for (s, i), score in report.worst)
+    _show(report, f"{text}\nworst: {', '.join(worst)}", as_json)
 
 
 # ---- train, evaluate, run ------------------------------------------------------------------------
@@ -170,6 +202,24 @@ def evaluate(
             assignments=assignments or (),
             progress=progress,
         )
+    _show(result.to_dict(), result.table(), as_json)
+
+
+@app.command()
+def realism(
+    made: Annotated[Path, typer.Argument(help="Made pictures: data set, folder or video.")],
+    real: Annotated[list[Path], typer.Argument(help="Real pictures: folders or videos.")],
+    features: Annotated[
+        Path | None, typer.Option(help="Weights: Inception's for true FID, or SqueezeNet's.")
+    ] = None,
+    before: Annotated[Path | None, typer.Option(help="What the pictures were made from.")] = None,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how far made pictures are from real ones, in the features of a named network."""
+    result = verbs.realism(
+        made, real, features=features, before=before, assignments=assignments or ()
+    )
     _show(result.to_dict(), result.table(), as_json)
 
 
@@ -352,7 +402,7 @@ def _root(
         level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s %(message)s"
     )
     if not verbose and not debug:
-        logging.getLogger("endoforge.simulation.workers").setLevel(logging.CRITICAL)
+        logging.getLogger("endoforge.frames.workers").setLevel(logging.CRITICAL)
 
 
 def _listen_for_interrupts() -> None:

@@ -14,13 +14,15 @@ from endoforge.errors import SettingsError
 from endoforge.settings import override, validate
 
 if TYPE_CHECKING:
-    from endoforge.training.report import TrainingReport
+    from endoforge.evaluation.audit.run import AuditReport
     from endoforge.evaluation.depth import DepthEvaluation
     from endoforge.evaluation.experiments.outcome import ExperimentResult
+    from endoforge.evaluation.realism import Realism
     from endoforge.frames.check import CheckReport
     from endoforge.frames.exports.export import ExportReport
     from endoforge.serving.depth import RunReport
     from endoforge.simulation.run import SimulationReport
+    from endoforge.training.report import TrainingReport
 
 Progress = Callable[[int, int], None]
 AnyPath = Path | str
@@ -78,8 +80,75 @@ def check(dataset: AnyPath, *, progress: Progress | None = None) -> "CheckReport
     return check_dataset(Path(dataset), progress)
 
 
+def audit(
+    dataset: AnyPath,
+    *,
+    against: AnyPath | None = None,
+    assignments: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> "AuditReport":
+    """Judge frame by frame whether the labels of a translated data set still hold.
+
+    Writes audit.json into the data set: training and export then leave rejected frames out. The
+    same call goes on with an audit that was interrupted.
+
+    Args:
+        dataset: The translated data set's folder.
+        against: The data set that it was made from; None finds it in the provenance.
+        assignments: ``"key=value"`` strings that override `evaluation.audit.settings.AuditSettings`.
+        progress: Called with (frames judged, frames in all).
+
+    Raises:
+        DataError: A data set is damaged, or the two do not belong together.
+        CheckpointError: A model that judges is missing or damaged.
+        StorageError: The disk is full, or the folder cannot be written.
+    """
+    from endoforge.evaluation.audit.run import audit_dataset
+    from endoforge.evaluation.audit.settings import AuditSettings
+
+    settings = validate(AuditSettings, override({}, assignments))
+    source = None if against is None else Path(against)
+    return audit_dataset(Path(dataset), settings, against=source, progress=progress)
+
+
+def realism(
+    made: AnyPath,
+    real: Sequence[AnyPath],
+    *,
+    features: AnyPath | None = None,
+    before: AnyPath | None = None,
+    assignments: Sequence[str] = (),
+) -> "Realism":
+    """Say how far made pictures are from real ones in the features of a named network.
+
+    Args:
+        made: Data set, folder of pictures or video.
+        real: Real pictures: folders, videos or data sets.
+        features: Weights of Inception (then the distances are FID and KID) or of SqueezeNet; None
+            for the encoder of the shipped depth network, whose name the figures then carry.
+        before: What ``made`` was translated from, measured beside it.
+        assignments: ``"key=value"`` strings that override `evaluation.realism.RealismSettings`.
+
+    Raises:
+        DataError: A source has no pictures, or too few.
+        CheckpointError: The weights are damaged, or of no known network.
+    """
+    from endoforge.evaluation.realism import measure_realism
+    from endoforge.evaluation.realism_settings import RealismSettings
+
+    settings = validate(RealismSettings, override({}, assignments))
+    sets = {"made": Path(made)} | ({} if before is None else {"before": Path(before)})
+    weights = None if features is None else Path(features)
+    return measure_realism(sets, [Path(one) for one in real], weights, settings)
+
+
 def export(
-    dataset: AnyPath, *, format: str, out: AnyPath, progress: Progress | None = None
+    dataset: AnyPath,
+    *,
+    format: str,
+    out: AnyPath,
+    with_rejected: bool = False,
+    progress: Progress | None = None,
 ) -> "ExportReport":
     """Write a data set in another format: png, exr, coco, hdf5, kitti, tum, nerfstudio or ply.
 
@@ -87,6 +156,7 @@ def export(
         dataset: Data set folder.
         format: One of the formats.
         out: Folder that is made; it is whole or not there.
+        with_rejected: Write frames too that an audit rejected.
         progress: Called with (frames done, frames in all).
 
     Raises:
@@ -96,7 +166,7 @@ def export(
     """
     from endoforge.frames.exports.export import export_dataset
 
-    return export_dataset(Path(dataset), format, Path(out), progress)
+    return export_dataset(Path(dataset), format, Path(out), progress, with_rejected)
 
 
 def train(

@@ -38,21 +38,26 @@ class TrainingFrames:
 
 
 def load_frames(
-    data: Sequence[Path], size: tuple[int, int], cache: Path, progress: Callable[[int, int], None]
+    data: Sequence[Path],
+    size: tuple[int, int],
+    cache: Path,
+    progress: Callable[[int, int], None],
+    with_rejected: bool = False,
 ) -> TrainingFrames:
-    """Return all frames of some data sets at one size, decoding them only if the cache lacks them.
+    """Return the frames of some data sets at one size, decoding them only if the cache lacks them.
 
     Args:
         data: Data set folders.
         size: Width and height, px.
         cache: Folder for the flat files; whole or not there at all.
         progress: Called with frames done and frames in all while decoding.
+        with_rejected: Use frames too that an audit of a translation rejected.
 
     Raises:
-        DataError: A data set is damaged; names the shard.
+        DataError: A data set is damaged, naming the shard, or all frames are rejected.
         StorageError: The disk is full.
     """
-    request = FlatRequest(data, size, _PLANES, {"version": _CACHE_VERSION})
+    request = FlatRequest(data, size, _PLANES, {"version": _CACHE_VERSION}, with_rejected)
     found = load_flat(request, cache, progress)
     return TrainingFrames(found["image"], found["depth_mm"], found["sequence"])
 

@@ -60,6 +60,9 @@ class DepthSettings(TrainerSettings):
     max_depth_mm: float = Field(300.0, gt=0, description="farther pixels do not count, mm")
     validation_share: float = Field(0.1, ge=0, lt=1, description="sequences held out, share")
     validation_frames: int = Field(512, ge=1, description="frames per validation, at most")
+    with_rejected: bool = Field(
+        False, description="learn from frames too that the audit of a translation rejected"
+    )
     cache: str = Field(
         "", description="folder to keep decoded frames in; empty: in the run, removed at its end"
     )

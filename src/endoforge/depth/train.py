@@ -30,6 +30,9 @@ from endoforge.training.report import (
 from endoforge.training.settings import MAY_CHANGE
 from endoforge.training.trainer import Training, make_fabric, train
 
+#: Settings that the fingerprint has in another form: hashes of the frames and of first weights.
+_SAID_OTHERWISE = {"cache", "start_from", "with_rejected"}
+
 
 def train_depth(
     data: Sequence[Path],
@@ -61,11 +64,13 @@ def train_depth(
     if start_from:
         settings = settings.model_copy(update={"start_from": str(start_from)})
     if dry_run:
-        return _report(settings, out, sum(len(Dataset.open(path)) for path in data))
+        sets = [Dataset.open(path, with_rejected=settings.with_rejected) for path in data]
+        return _report(settings, out, sum(len(one) - len(one.left_out) for one in sets))
     cache = Path(settings.cache) if settings.cache else out / "cache"
-    frames = load_frames(data, (settings.width, settings.height), cache, log_decoding)
+    size, rejected = (settings.width, settings.height), settings.with_rejected
+    frames = load_frames(data, size, cache, log_decoding, rejected)
     split = split_frames(frames.sequence, settings.validation_share, settings.seed)
-    run = DepthRun(frames, split, data_fingerprint(data), out, settings)
+    run = DepthRun(frames, split, data_fingerprint(data, rejected), out, settings)
     figures = train_on_frames(run, resume, progress)
     shutil.rmtree(out / "cache", ignore_errors=True)
     return _report(settings, out, len(frames), figures)
@@ -115,7 +120,7 @@ def _first_network(settings: DepthSettings) -> DepthNetwork:
 
 def _fingerprint(run: DepthRun) -> dict[str, Any]:
     """What decides the numbers of a training, and so must agree when it goes on."""
-    settings = run.settings.model_dump(mode="json", exclude={*MAY_CHANGE, "cache", "start_from"})
+    settings = run.settings.model_dump(mode="json", exclude={*MAY_CHANGE, *_SAID_OTHERWISE})
     start = run.settings.start_from
     weights = sha256_of(find_model(start) / "model.safetensors") if start else "none"
     return {"data": run.data, "first_weights": weights, **settings}

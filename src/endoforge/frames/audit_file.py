@@ -34,6 +34,9 @@ AUDIT_KIND, FORMAT_VERSION = "endoforge translation audit", 1
 
 _LIMIT_BYTES = 500_000_000
 
+#: Key in the provenance of a translated data set: the folder of the data set that it was made from.
+SOURCE = "source"
+
 #: Sequence and index within it.
 FrameKey = tuple[int, int]
 
@@ -96,6 +99,31 @@ class Audit:
         """The frames with the highest damage, worst first."""
         order = sorted(self.scores, key=lambda key: (-self.scores[key].damage, key))
         return order[:count]
+
+
+def source_key(facts: Mapping[str, Any], key: FrameKey) -> FrameKey:
+    """Which frame of the source a translated frame shows.
+
+    Args:
+        facts: Of the translated frame; ``facts["translation"]["source"]`` is [sequence, index]
+            where a data set shows its source in several styles.
+        key: Of the translated frame; that of the source too where the facts say nothing.
+
+    Raises:
+        DataError: The facts say something impossible.
+    """
+    translation = facts.get("translation")
+    given = translation.get("source") if isinstance(translation, Mapping) else None
+    if given is None:
+        return key
+    if not (isinstance(given, list | tuple) and len(given) == 2 and all(
+        isinstance(value, int) and value >= 0 for value in given
+    )):  # fmt: skip
+        raise DataError(
+            f"frame {key[1]} of sequence {key[0]}: translation.source must be [sequence, index], "
+            f"got {given!r:.60}; translate the data set again"
+        )
+    return int(given[0]), int(given[1])
 
 
 def note_scores(folder: Path, key: FrameKey, scores: FrameScores) -> None:

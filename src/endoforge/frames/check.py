@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from endoforge.errors import DataError
+from endoforge.frames.audit_file import AUDIT, Audit, read_audit
 from endoforge.frames.check_facts import facts_faults, facts_pair_faults
 from endoforge.frames.check_flow import Fault
 from endoforge.frames.check_labels import frame_faults, pair_faults
@@ -59,12 +60,16 @@ class CheckReport:
         sequences: Sequences that are listed.
         frames: Frames that were read.
         problems: What is wrong; empty when all is well.
+        audited: Whether an audit of the translation lies in the folder.
+        rejected: Frames that it rejected; training and export leave them out.
     """
 
     path: Path
     sequences: int
     frames: int
     problems: list[Problem]
+    audited: bool = False
+    rejected: int = 0
 
 
 @dataclass
@@ -111,7 +116,11 @@ def check_dataset(path: Path | str, progress: Progress | None = None) -> CheckRe
                 notes.add("repeated", record.shard, f"{source} is the same as {twin}", 1)
             if progress is not None:
                 progress(notes.frames, total)
-    return CheckReport(folder, len(records), notes.frames, notes.problems)
+    audit = _audit(folder, notes)
+    rejected = 0 if audit is None else len(audit.rejected)
+    return CheckReport(
+        folder, len(records), notes.frames, notes.problems, audit is not None, rejected
+    )
 
 
 # ---- lists --------------------------------------------------------------------------------------
@@ -122,6 +131,14 @@ def _manifest(folder: Path, notes: _Notes) -> DatasetManifest | None:
         return read_manifest(folder)
     except DataError as error:
         notes.add("manifest", MANIFEST, str(error))
+        return None
+
+
+def _audit(folder: Path, notes: _Notes) -> Audit | None:
+    try:
+        return read_audit(folder)
+    except DataError as error:
+        notes.add("audit", AUDIT, str(error))
         return None
 
 

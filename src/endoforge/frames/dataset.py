@@ -46,8 +46,11 @@ class Dataset:
         sequences: The shards that are there, by sequence number.
     """
 
-    def __init__(self, path: Path, manifest: DatasetManifest, verify: bool) -> None:
+    def __init__(
+        self, path: Path, manifest: DatasetManifest, verify: bool, with_rejected: bool = False
+    ) -> None:
         self.path = path
+        self._with_rejected = with_rejected
         self.manifest = manifest
         self.sequences: Sequence[ShardRecord] = tuple(read_journal(path))
         self._verify = verify
@@ -56,7 +59,7 @@ class Dataset:
         self._verified: set[int] = set()
 
     @classmethod
-    def open(cls, path: Path | str, verify: bool = True) -> "Dataset":
+    def open(cls, path: Path | str, verify: bool = True, with_rejected: bool = False) -> "Dataset":
         """Open a data set's folder.
 
         An incomplete data set opens too; `missing` says how many frames are to come.
@@ -64,12 +67,13 @@ class Dataset:
         Args:
             path: The folder with dataset.json.
             verify: Compare each shard's hash with the journal once, at its first use.
+            with_rejected: Let training and export use frames that an audit rejected.
 
         Raises:
             DataError: The folder holds no data set, no frames, or its lists are damaged.
         """
         folder = Path(path)
-        dataset = cls(folder, read_manifest(folder), verify)
+        dataset = cls(folder, read_manifest(folder), verify, with_rejected)
         if not dataset.sequences:
             raise DataError(f"{folder} has no finished sequence yet; run the simulation first")
         if dataset.missing:
@@ -112,6 +116,11 @@ class Dataset:
             for record, end in zip(self.sequences, self._ends, strict=True)
         }
         return frozenset(starts[sequence] + index for sequence, index in self.audit.rejected)
+
+    @property
+    def left_out(self) -> frozenset[int]:
+        """Numbers of the frames that training and export leave out: see `rejected`."""
+        return frozenset() if self._with_rejected else self.rejected
 
     def place(self, index: int) -> Place:
         """Tell where a frame lies.

@@ -6,6 +6,7 @@ decoder.
 """
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
@@ -20,6 +21,8 @@ from endoforge.errors import DataError, StorageError
 from endoforge.frames.dataset import Dataset
 from endoforge.frames.storage import make_folder, to_json, write_json
 from endoforge.streams import stream
+
+log = logging.getLogger(__name__)
 
 Size = tuple[int, int]
 
@@ -57,12 +60,14 @@ class FlatRequest:
         size: Width and height, px.
         planes: Its files.
         key: What beside data and size decides the content; a version at least.
+        with_rejected: Hold frames too that an audit rejected.
     """
 
     data: Sequence[Path]
     size: Size
     planes: Sequence[FlatPlane]
     key: Mapping[str, Any]
+    with_rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,9 @@ def split_frames(sequence: Int64[np.ndarray, " frames"], share: float, seed: int
 def load_flat(
     request: FlatRequest, cache: Path, progress: Callable[[int, int], None]
 ) -> dict[str, np.ndarray]:
-    """Return all frames of some data sets at one size, decoding them only if the cache lacks them.
+    """Return the frames of some data sets at one size, decoding them only if the cache lacks them.
+
+    Frames that an audit rejected are left out unless the request says otherwise.
 
     Args:
         request: What to return.
@@ -110,7 +117,7 @@ def load_flat(
     key = {
         **request.key,
         "size": list(request.size),
-        "data": data_fingerprint(request.data),
+        "data": data_fingerprint(request.data, request.with_rejected),
     }
     folder = cache / hashlib.sha256(to_json(key).encode()).hexdigest()[:16]
     if not (folder / "cache.json").exists():
@@ -122,14 +129,21 @@ def load_flat(
     return found | {"sequence": np.load(folder / "sequence.npy")}
 
 
-def data_fingerprint(data: Sequence[Path]) -> str:
+def data_fingerprint(data: Sequence[Path], with_rejected: bool = False) -> str:
     """Return a hash over the hashes of all shards of some data sets, in the order given.
+
+    Args:
+        data: Data set folders.
+        with_rejected: Whether frames that an audit rejected count; else their numbers are hashed.
 
     Raises:
         DataError: One of them is not a data set.
     """
-    shards = [[record.sha256 for record in Dataset.open(path).sequences] for path in data]
-    return hashlib.sha256(to_json(shards).encode()).hexdigest()
+    sets = [Dataset.open(path, with_rejected=with_rejected) for path in data]
+    content: list[Any] = [[record.sha256 for record in one.sequences] for one in sets]
+    if any(one.left_out for one in sets):
+        content.append([sorted(one.left_out) for one in sets])
+    return hashlib.sha256(to_json(content).encode()).hexdigest()
 
 
 # ---- inside -------------------------------------------------------------------------------------
@@ -138,7 +152,10 @@ def data_fingerprint(data: Sequence[Path]) -> str:
 def _fill(request: FlatRequest, folder: Path, progress: Callable[[int, int], None]) -> None:
     """Decode all frames into flat files; a killed attempt is simply begun again."""
     with ExitStack() as stack:
-        sources = [stack.enter_context(closing(Dataset.open(path))) for path in request.data]
+        sources = [
+            stack.enter_context(closing(Dataset.open(path, with_rejected=request.with_rejected)))
+            for path in request.data
+        ]
         _fill_from(sources, request, folder, progress)
 
 
@@ -149,7 +166,18 @@ def _fill_from(
     progress: Callable[[int, int], None],
 ) -> None:
     size, planes = request.size, request.planes
-    total = sum(len(source) for source in sources)
+    total = sum(len(source) - len(source.left_out) for source in sources)
+    if total == 0:
+        raise DataError(
+            f"audits rejected every frame of {', '.join(str(s.path) for s in sources)}; translate "
+            "anew, or train with rejected frames"
+        )
+    for source in sources:
+        if source.left_out:
+            log.warning(
+                "%s: %d of %d frames are left out, an audit rejected them",
+                source.path, len(source.left_out), len(source),
+            )  # fmt: skip
     shutil.rmtree(folder, ignore_errors=True)
     make_folder(folder)
     _refuse_full_disk(folder, total * sum(plane.bytes_of(size) for plane in planes))
@@ -171,10 +199,11 @@ def _fill_from(
 
 
 def _all_frames(sources: Sequence[Dataset]) -> Iterator[tuple[int, Dataset, int]]:
-    """Yield each frame as number of the data set, data set, number of the frame within it."""
+    """Yield each kept frame as number of the data set, data set, number of the frame within it."""
     for number, source in enumerate(sources):
         for index in range(len(source)):
-            yield number, source, index
+            if index not in source.left_out:
+                yield number, source, index
 
 
 def _flat_file(path: Path, kind: str, shape: tuple[int, ...]) -> np.memmap[Any, Any]:

@@ -76,7 +76,7 @@ def correspondence(
     """
     if first.shape != second.shape or counts.shape != first.shape[:2] or min(counts.shape) < 32:
         raise ShapeError(
-            f"expected two pictures of one size of 32 px or more, got {first.shape}, {second.shape} "
+            f"expected two pictures of one size, 32 px or more, got {first.shape}, {second.shape} "
             f"and a mask of {counts.shape}; resize the translation to its source"
         )
     matters = counts.astype(np.float32) * (1 if weight is None else weight)

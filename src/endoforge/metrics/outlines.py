@@ -18,10 +18,10 @@ def outlines(
 ) -> Float32[np.ndarray, "height width 4"]:
     """Strength and direction of the edges of a picture at one scale.
 
-    The direction is that of the largest change over all three colours together. It stands as double
-    and fourfold angle, so that the scalar product of two pixels is m m' (cos 2Δ + cos 4Δ) / 2: 1 for
-    strong edges of one direction whichever side is brighter, 0 on average for chance. The strength m
-    is measured against its neighbourhood, 8 sigma wide, and lies between 0 and 1.
+    The direction is that of the largest change over all three colours together. It stands as
+    double and fourfold angle, so that the scalar product of two pixels is m m' (cos 2Δ + cos 4Δ)/2:
+    1 for strong edges of one direction whichever side is brighter, 0 on average for chance. The
+    strength m is measured against its neighbourhood, 8 sigma wide, and lies between 0 and 1.
 
     Args:
         image: Display-referred sRGB, 0 to 255.

@@ -26,8 +26,8 @@ class Structure:
     """Agreement of two pictures' edges.
 
     Attributes:
-        whole: Correlation of the outlines over all pixels that count, for each scale: 1 for the same
-            picture in any colours, about 0 for two that share nothing.
+        whole: Correlation of the outlines over all pixels that count, for each scale: 1 for the
+            same picture in any colours, about 0 for two that share nothing.
         weakest: The local correlation that only `WEAKEST_SHARE` of the first picture's edges fall
             below, for each scale. Texture that is added everywhere lowers it a little, a lost or an
             invented object much.

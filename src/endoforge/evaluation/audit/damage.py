@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Damage planted into good translations, so that the audit's eye can be measured.
 
-Every function takes a picture and a drawn record or a mask, and changes the picture only; the labels
-stay and so become wrong. What would not be seen is not planted: drawing gives None instead.
+Every function takes a picture and a drawn record or a mask, and changes the picture only; the
+labels stay and so become wrong. What would not be seen is not planted: drawing gives None instead.
 """
 
 from dataclasses import dataclass
@@ -46,8 +46,8 @@ def draw_bump(
 ) -> Bump | None:
     """Draw a shift that moves a visible border of the labels across itself; None if there is none.
 
-    A shift along a border, or inside one tissue, leaves the labels true. So the centre lies on a lit
-    border, and the direction is within 45 degrees of its normal.
+    A shift along a border, or inside one tissue, leaves the labels true. So the centre lies on a
+    lit border, and the direction is within 45 degrees of its normal.
 
     Args:
         borders: Where the labels change, see `cues.borders`.

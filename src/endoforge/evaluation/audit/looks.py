@@ -131,7 +131,7 @@ def _useful(reference: Picture) -> Bool[np.ndarray, "height width"]:
 
 
 def _fine_structure(reference: Picture, rng: Generator) -> np.ndarray:
-    """A square of real tissue without its smooth part, of unit spread: text and tools are avoided."""
+    """A square of real tissue without its smooth part, of unit spread; no text and no tools."""
     grey = cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine, useful = grey - cv2.GaussianBlur(grey, (0, 0), 3), _useful(reference)
     side = min(96, *grey.shape)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which network compares pictures: told by the file of weights, and its name goes with the figure."""
+"""Which network compares pictures: told by the weights; its name goes with the figure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -107,8 +107,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         values = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # each library has errors of its own
         raise CheckpointError(
-            f"cannot read the weights {path} ({error!s:.100}); give a safetensors, npz or torch file "
-            "of tensors"
+            f"cannot read the weights {path} ({error!s:.100}); give a safetensors, npz or torch "
+            "file of tensors"
         ) from None
     if not isinstance(values, dict) or not all(isinstance(v, Tensor) for v in values.values()):
         raise CheckpointError(f"{path} must hold tensors by name, got {type(values).__name__}")

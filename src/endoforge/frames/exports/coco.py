@@ -35,8 +35,8 @@ def write_coco(dataset: Dataset, folder: Path, tick: Tick) -> None:
     (folder / "images").mkdir()
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    for sequence, shard in sequences(dataset):
-        for position in range(len(shard)):
+    for sequence, shard, kept in sequences(dataset):
+        for position in kept:
             arrays = shard.fields(position, ("label", "instance"))
             height, width = arrays["label"].shape
             name = f"{key_of(sequence)}-{key_of(position)}.png"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from endoforge.errors import SettingsError
+from endoforge.errors import DataError, SettingsError
 from endoforge.frames.dataset import Dataset
 from endoforge.frames.exports.coco import write_coco
 from endoforge.frames.exports.folder import write_exr_folder, write_png_folder
@@ -45,6 +45,7 @@ class ExportReport:
         frames: How many frames were exported.
         files: How many files it has.
         bytes: Their size together.
+        rejected: Frames that were left out because an audit rejected them.
     """
 
     out: Path
@@ -52,37 +53,49 @@ class ExportReport:
     frames: int
     files: int
     bytes: int
+    rejected: int = 0
 
 
 def export_dataset(
-    dataset: Path, format: str, out: Path, progress: Progress | None = None
+    dataset: Path,
+    format: str,
+    out: Path,
+    progress: Progress | None = None,
+    with_rejected: bool = False,
 ) -> ExportReport:
-    """Write all frames of a data set in another format; the folder is whole or not there.
+    """Write the frames of a data set in another format; the folder is whole or not there.
 
     Args:
         dataset: The data set's folder.
         format: One of `FORMATS`.
         out: A new or empty folder.
         progress: Called with (frames done, frames in all).
+        with_rejected: Write frames too that an audit rejected.
 
     Raises:
         SettingsError: The format is unknown.
-        DataError: The data set is damaged, cannot be said in this format, or `out` is not empty.
+        DataError: The data set is damaged, all its frames are rejected, it cannot be said in this format, or `out` is not empty.
         StorageError: The disk is full, or the folder cannot be written.
         MissingDependency: The format needs a package that is not installed.
     """
     if format not in WRITERS:
         raise SettingsError(f"there is no format {format!r}; known: {', '.join(FORMATS)}")
-    source = Dataset.open(dataset)
+    source = Dataset.open(dataset, with_rejected=with_rejected)
+    total = len(source) - len(source.left_out)
+    if total == 0:
+        raise DataError(
+            f"the audit rejected all {len(source)} frames of {dataset}; translate anew, or export "
+            "with rejected frames"
+        )
     done = 0
 
     def tick() -> None:
         nonlocal done
         done += 1
         if progress is not None:
-            progress(done, len(source))
+            progress(done, total)
 
     with folder_atomically(out) as folder:
         WRITERS[format](source, folder, tick)
     sizes = [path.stat().st_size for path in out.rglob("*") if path.is_file()]
-    return ExportReport(out, format, done, len(sizes), sum(sizes))
+    return ExportReport(out, format, done, len(sizes), sum(sizes), len(source.left_out))

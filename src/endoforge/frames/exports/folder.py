@@ -64,11 +64,11 @@ def write_png_folder(dataset: Dataset, folder: Path, tick: Tick) -> None:
         DataError: A shard is missing, cut or changed.
     """
     write_json(folder / "dataset.json", dataset.manifest.model_dump(mode="json"))
-    for sequence, shard in sequences(dataset):
+    for sequence, shard, kept in sequences(dataset):
         kinds = {name: _kind_and_ending(name) for name in shard.files}
         for kind, _ in kinds.values():
             (folder / key_of(sequence) / kind).mkdir(parents=True)
-        for position in range(len(shard)):
+        for position in kept:
             for name, content in shard.members(position).items():
                 kind, ending = kinds[name]
                 file = folder / key_of(sequence) / kind / f"{key_of(position)}{ending}"
@@ -87,11 +87,11 @@ def write_exr_folder(dataset: Dataset, folder: Path, tick: Tick) -> None:
     """
     library = _open_exr()
     write_json(folder / "dataset.json", dataset.manifest.model_dump(mode="json"))
-    for sequence, shard in sequences(dataset):
+    for sequence, shard, kept in sequences(dataset):
         place = folder / key_of(sequence)
         place.mkdir()
         fields = [name for name, file in ALL_FIELDS.items() if file in shard.files]
-        for position in range(len(shard)):
+        for position in kept:
             arrays, name = shard.fields(position, fields), key_of(position)
             (place / f"{name}.json").write_bytes(shard.members(position, ("json",))["json"])
             _write_exr(library, place / f"{name}.exr", channels_of(arrays, EXR_CHANNELS))
@@ -101,14 +101,20 @@ def write_exr_folder(dataset: Dataset, folder: Path, tick: Tick) -> None:
             tick()
 
 
-def sequences(dataset: Dataset) -> Iterator[tuple[int, ShardReader]]:
-    """Yield the number and the checked shard of each sequence.
+def sequences(dataset: Dataset) -> Iterator[tuple[int, ShardReader, list[int]]]:
+    """Yield number, checked shard and kept positions of each sequence that has any of these.
+
+    What an audit rejected is not kept, unless the data set was opened with rejected frames.
 
     Raises:
         DataError: A shard is missing, cut or changed.
     """
+    first = 0
     for number, record in enumerate(dataset.sequences):
-        yield record.sequence, dataset.shard(number)
+        kept = [k for k in range(record.frames) if first + k not in dataset.left_out]
+        first += record.frames
+        if kept:
+            yield record.sequence, dataset.shard(number), kept
 
 
 def channels_of(arrays: dict[str, Any], names: dict[str, tuple[str, ...]]) -> Channels:

@@ -27,7 +27,7 @@ def write_hdf5(dataset: Dataset, folder: Path, tick: Tick) -> None:
     """Write ``dataset.h5`` with ``/000003/depth_mm`` (frames × height × width) and so on.
 
     Floats are NaN where invalid, flags are bool, poses are mm. ``camera``, ``facts`` and the
-    attribute ``manifest`` are JSON text.
+    attribute ``manifest`` are JSON text. ``frame`` is each row's number within its sequence.
 
     Raises:
         MissingDependency: H5py is not installed.
@@ -42,25 +42,27 @@ def write_hdf5(dataset: Dataset, folder: Path, tick: Tick) -> None:
     with h5py.File(folder / FILE, "w") as file:
         file.attrs["manifest"] = to_json(dataset.manifest.model_dump(mode="json"))
         text = h5py.string_dtype()
-        for sequence, shard in sequences(dataset):
+        for sequence, shard, kept in sequences(dataset):
             group = file.create_group(key_of(sequence))
             for name in ("camera", "facts"):
-                group.create_dataset(name, (len(shard),), text)
-            for position in range(len(shard)):
-                _write_frame(group, shard, position)
+                group.create_dataset(name, (len(kept),), text)
+            group["frame"] = np.array(kept, np.int64)
+            for row, position in enumerate(kept):
+                _write_frame(group, shard, (row, len(kept)), position)
                 tick()
 
 
-def _write_frame(group: Any, shard: ShardReader, position: int) -> None:
+def _write_frame(group: Any, shard: ShardReader, place: tuple[int, int], position: int) -> None:
+    row, rows = place
     fields = [name for name, file in ALL_FIELDS.items() if file in shard.files]
     for name, array in shard.fields(position, fields).items():
-        _table(group, name, len(shard), array)[position] = array
+        _table(group, name, rows, array)[row] = array
     facts = shard.facts(position)
     for name in _POSES:
         if name in facts:
-            _table(group, name, len(shard), facts[name])[position] = facts[name]
-    group["camera"][position] = to_json(facts["camera"].to_dict())
-    group["facts"][position] = to_json(dict(facts["facts"]))
+            _table(group, name, rows, facts[name])[row] = facts[name]
+    group["camera"][row] = to_json(facts["camera"].to_dict())
+    group["facts"][row] = to_json(dict(facts["facts"]))
 
 
 def _table(group: Any, name: str, frames: int, array: np.ndarray) -> Any:

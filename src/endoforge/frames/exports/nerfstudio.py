@@ -40,12 +40,12 @@ def write_nerfstudio(dataset: Dataset, folder: Path, tick: Tick) -> None:
     Raises:
         DataError: A lens has no counterpart there, or a shard is missing, cut or changed.
     """
-    for sequence, shard in sequences(dataset):
+    for sequence, shard, kept in sequences(dataset):
         place = folder / key_of(sequence)
         for kind in ("images", "depths", "masks"):
             (place / kind).mkdir(parents=True)
         lenses, frames = [], []
-        for position in range(len(shard)):
+        for position in kept:
             facts = shard.facts(position)
             lenses.append(facts["camera"])
             frames.append(_write_frame(shard, position, place, facts["camera_from_world"]))

@@ -44,9 +44,9 @@ def write_clouds(dataset: Dataset, folder: Path, tick: Tick) -> None:
     Raises:
         DataError: A shard is missing, cut or changed, or nothing in a sequence stands still.
     """
-    for sequence, shard in sequences(dataset):
+    for sequence, shard, kept in sequences(dataset):
         cells = Cells()
-        for position in range(len(shard)):
+        for position in kept:
             cells.add(shard.frame(position))
             tick()
         points = cells.points()

@@ -32,7 +32,7 @@ def write_tum(dataset: Dataset, folder: Path, tick: Tick) -> None:
     """
     for sequence, poses in _paths(dataset, tick):
         lines = ["# timestamp tx ty tz qx qy qz qw"]
-        for index, pose in enumerate(poses):
+        for index, pose in poses:
             numbers = [*pose[:3, 3], *quaternion(pose[:3, :3])]
             lines.append(" ".join([f"{index:.6f}", *(f"{value:.12g}" for value in numbers)]))
         (folder / f"{key_of(sequence)}.txt").write_text("\n".join(lines) + "\n")
@@ -45,7 +45,7 @@ def write_kitti(dataset: Dataset, folder: Path, tick: Tick) -> None:
         DataError: A shard is missing, cut or changed.
     """
     for sequence, poses in _paths(dataset, tick):
-        lines = [" ".join(f"{value:.12g}" for value in pose[:3].ravel()) for pose in poses]
+        lines = [" ".join(f"{value:.12g}" for value in pose[:3].ravel()) for _, pose in poses]
         (folder / f"{key_of(sequence)}.txt").write_text("\n".join(lines) + "\n")
 
 
@@ -56,13 +56,13 @@ def quaternion(rotation: Float64[np.ndarray, "3 3"]) -> Float64[np.ndarray, "4"]
     return np.array([*(vector / 2 * np.sinc(half / np.pi)), np.cos(half)])
 
 
-def _paths(dataset: Dataset, tick: Tick) -> Iterator[tuple[int, list[np.ndarray]]]:
-    """Yield each sequence's world_from_camera, translations in metres."""
-    for sequence, shard in sequences(dataset):
+def _paths(dataset: Dataset, tick: Tick) -> Iterator[tuple[int, list[tuple[int, np.ndarray]]]]:
+    """Yield each sequence's frame numbers and world_from_camera, translations in metres."""
+    for sequence, shard, kept in sequences(dataset):
         poses = []
-        for position in range(len(shard)):
+        for position in kept:
             pose = invert_pose(shard.facts(position)["camera_from_world"])
             pose[:3, 3] *= _METRES
-            poses.append(pose)
+            poses.append((position, pose))
             tick()
         yield sequence, poses

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How surely the audit tells damaged translations from good ones, for each kind of damage.
+
+    python benchmarks/audit_auroc.py --fit DATASET[@A-B][=REAL] … --test … --out FOLDER
+
+Good translations are known by construction. A data set of several `randomise.conditions` gives the
+same scene rendered in another look; with =REAL, a folder of real pictures, every other data set
+gives looks that keep geometry to the pixel. The looks, scenes and real pictures of --fit and --test
+must differ; @A-B takes the scenes from A to B only. Without --fit the shipped calibration is measured. Examples are kept in FOLDER, so the
+same command goes on; FOLDER/calibration.json is what --fit learned.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+
+from endoforge.depth.predictor import DepthPredictor
+from endoforge.evaluation.audit.calibration import (
+    Calibration,
+    Example,
+    fit_calibration,
+    load_calibration,
+    save_calibration,
+)
+from endoforge.evaluation.audit.cues import Scene
+from endoforge.evaluation.audit.looks import CALIBRATION_LOOKS, TEST_LOOKS, Look
+from endoforge.evaluation.audit.measures import LONGEST_PX, Measurer
+from endoforge.evaluation.audit.planting import DAMAGES, EXPERT_OF, TOO_SMALL, plant
+from endoforge.frames.dataset import Dataset
+from endoforge.frames.frame import Frame
+from endoforge.streams import stream
+
+#: Draws of the bootstrap, which resamples scenes (sequences of one anatomy), not frames.
+_DRAWS = 1000
+
+
+# ---- good translations ---------------------------------------------------------------------------
+
+
+def good_pairs(
+    dataset: Dataset, real: list[np.ndarray], looks: Mapping[str, Look], count: int, scenes: range
+) -> Iterator[tuple[int, str, Frame, np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """Scene, look, frame, good translation, and another translation of that look with its frame."""
+    conditions = dataset.manifest.settings.get("randomise", {}).get("conditions", 1)
+    rng = stream(scenes.start, "audit pairs")
+    if conditions > 1:
+        yield from rendered_anew(
+            dataset, conditions, [scenes[k % len(scenes)] for k in range(count)], rng
+        )
+    length = dataset.sequences[0].frames * conditions
+    first, last = scenes.start * length, min(len(dataset), scenes.stop * length)
+    places = np.unique(np.linspace(first, last - 1, count).astype(int))
+    for place in places if real else ():
+        frame, other = dataset.frame(int(place)), dataset.frame(int(rng.choice(places)))
+        for name, look in looks.items():
+            picture = real[rng.integers(len(real))]
+            made = [recoloured(dataset, f, look, picture, rng) for f in (frame, other)]
+            yield (
+                dataset.place(int(place)).shard // conditions,
+                name,
+                frame,
+                made[0],
+                (made[1], other),
+            )
+
+
+def rendered_anew(
+    dataset: Dataset, conditions: int, scenes: Sequence[int], rng: np.random.Generator
+) -> Iterator[tuple[int, str, Frame, np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+    """The same pose under two of the data set's looks."""
+    length = dataset.sequences[0].frames
+    for scene in scenes:
+        position, elsewhere = int(rng.integers(length)), int(rng.choice(scenes))
+        one, other = rng.choice(conditions, 2, replace=False)
+        first, second, donor = (
+            dataset.frame((conditions * s + int(look)) * length + position)
+            for s, look in ((scene, one), (scene, other), (elsewhere, other))
+        )
+        assert np.allclose(first.camera_from_world, second.camera_from_world)
+        yield scene, "rendered anew", first, second.image, (donor.image, donor)
+
+
+def recoloured(
+    dataset: Dataset, frame: Frame, look: Look, picture: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    scene = Scene.of(frame, dataset.manifest.labels, 10**6)
+    return look(frame.image, scene.tissue, picture, rng)
+
+
+def real_pictures(folder: Path, count: int = 40) -> list[np.ndarray]:
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in {".jpg", ".png"})
+    files = [p for p in files if not {"mask", "fov"} & set(p.as_posix().lower().split("/"))]
+    files = [p for p in files if "mask" not in p.as_posix() and "fov" not in p.name]
+    places = np.unique(np.linspace(0, len(files) - 1, count).astype(int))
+    return [middle_of(cv2.imread(str(files[i]))[..., ::-1]) for i in places]
+
+
+def middle_of(picture: np.ndarray) -> np.ndarray:
+    """The middle three quarters: borders and dates are left out."""
+    height, width = picture.shape[:2]
+    side = int(min(height, width) * 0.75)
+    top, left = (height - side) // 2, (width - side) // 2
+    return cv2.resize(picture[top : top + side, left : left + side], (256, 256),
+                      interpolation=cv2.INTER_AREA)  # fmt: skip
+
+
+# ---- examples ------------------------------------------------------------------------------------
+
+
+def examples_of(spec: str, role: str, options: Any) -> list[dict]:
+    """Measures of good and damaged translations; kept in a file of their own."""
+    looks = CALIBRATION_LOOKS if role == "fit" else TEST_LOOKS
+    name, _, real = spec.partition("=")
+    path, _, part = name.partition("@")
+    file = options.out / f"{role}-{Path(name).name}.json"
+    if file.exists():
+        return json.loads(file.read_text())
+    network, rows = DepthPredictor.load("depth", "cpu"), []
+    with closing(Dataset.open(path, verify=False)) as dataset:
+        names = dataset.manifest.labels
+        measurer = Measurer(names, network)
+        pictures = real_pictures(Path(real)) if real else []
+        pairs = good_pairs(dataset, pictures, looks, options.count, scenes_of(dataset, part))
+        for number, (scene, look, frame, good, donor) in enumerate(pairs):
+            rng, known = (
+                stream(int(role == "fit"), "audit damage", number),
+                Scene.of(frame, names, 10**6),
+            )
+            donors = [(donor[0], Scene.of(donor[1], names, 10**6).tissue)]
+            for damage in ("good", *DAMAGES):
+                bad = good if damage == "good" else plant(damage, good, known, donors, rng)
+                if bad is not None:
+                    rows.append({"set": Path(path).name, "scene": scene, "look": look,
+                                 "damage": damage, "measures": measurer.measure(frame, bad)})  # fmt: skip
+            print(f"{path} {number}", file=sys.stderr, flush=True)
+    file.write_text(json.dumps(rows))
+    return rows
+
+
+def scenes_of(dataset: Dataset, part: str) -> range:
+    """``"0-2"`` is the first three scenes; sequences of the same poses are one scene."""
+    conditions = dataset.manifest.settings.get("randomise", {}).get("conditions", 1)
+    first, _, last = part.partition("-")
+    count = -(-len(dataset.sequences) // conditions)
+    return range(int(first or 0), int(last) + 1 if last else count)
+
+
+def fitted(rows: Sequence[dict], options: Any) -> Calibration:
+    examples = [
+        Example(EXPERT_OF.get(r["damage"], "good"), r["measures"], r["damage"] not in TOO_SMALL)
+        for r in rows
+    ]
+    provenance = {
+        "sets": sorted({r["set"] for r in rows}),
+        "looks": sorted({r["look"] for r in rows}),
+        "frames": {d: sum(r["damage"] == d for r in rows) for d in ("good", *DAMAGES)},
+        "longest_px": LONGEST_PX,
+        "made_by": "benchmarks/audit_auroc.py",
+    }
+    calibration = fit_calibration(examples, provenance)
+    save_calibration(options.out / "calibration.json", calibration)
+    return calibration
+
+
+# ---- figures -------------------------------------------------------------------------------------
+
+
+def auroc(bad: np.ndarray, good: np.ndarray) -> float:
+    """Chance that a damaged frame scores higher than a good one; ties count half."""
+    return float(((bad[:, None] > good).mean() + (bad[:, None] >= good).mean()) / 2)
+
+
+def with_interval(rows: Sequence[dict], scores: np.ndarray, damage: str) -> dict[str, Any] | None:
+    """AUROC with the middle 95 % of a bootstrap over scenes."""
+    scene = np.array([f"{r['set']} {r['scene']}" for r in rows])
+    kind = np.array([r["damage"] for r in rows])
+    bad, good = kind == damage, kind == "good"
+    if bad.sum() < 4 or good.sum() < 4:
+        return None
+    rng, names, draws = stream(0, "audit bootstrap"), np.unique(scene), []
+    for _ in range(_DRAWS):
+        times = dict(
+            zip(*np.unique(rng.choice(names, len(names)), return_counts=True), strict=True)
+        )
+        repeat = np.array([times.get(name, 0) for name in scene])
+        if (repeat[bad].sum()) and (repeat[good].sum()):
+            pair = (np.repeat(scores[m], repeat[m]) for m in (bad, good))
+            draws.append(auroc(*pair))
+    low, high = np.quantile(draws, (0.025, 0.975))
+    value = auroc(scores[bad], scores[good])
+    return {"auroc": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4),
+            "frames": int(bad.sum()), "found": round(float((scores[bad] >= 0.5).mean()), 3)}  # fmt: skip
+
+
+def table_of(rows: Sequence[dict], calibration: Calibration) -> dict[str, Any]:
+    scores = np.array([calibration.score(r["measures"]) for r in rows])
+    good = np.array([r["damage"] == "good" for r in rows])
+    found = {d: with_interval(rows, scores, d) for d in DAMAGES}
+    return {
+        "good": int(good.sum()),
+        "falsely_rejected": round(float((scores[good] >= 0.5).mean()), 3) if good.any() else None,
+        "damages": {d: v for d, v in found.items() if v},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--fit", nargs="*", default=[])
+    parser.add_argument("--test", nargs="+", required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--count", type=int, default=20, help="frames per data set and look")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    started = time.monotonic()
+    fit = [row for spec in options.fit for row in examples_of(spec, "fit", options)]
+    calibration = fitted(fit, options) if fit else load_calibration()
+    rows = [row for spec in options.test for row in examples_of(spec, "test", options)]
+    anew = [r for r in rows if r["look"] == "rendered anew"]
+    kept = [r for r in rows if r["look"] != "rendered anew"]
+    found = {
+        "all": table_of(rows, calibration),
+        "geometry kept to the pixel": table_of(kept, calibration),
+        "rendered anew": table_of(anew, calibration),
+        "by_set": {
+            name: table_of([r for r in rows if r["set"] == name], calibration)
+            for name in sorted({r["set"] for r in rows})
+        },
+        "looks": sorted({r["look"] for r in rows}),
+        "seconds": round(time.monotonic() - started),
+    }
+    json.dump(found, sys.stdout, indent=1)
+    print()
+
+
+if __name__ == "__main__":
+    main()
