@@ -8,7 +8,7 @@ newest is read back before the oldest is removed.
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,16 @@ from torch import Tensor
 
 from endoforge.errors import CheckpointError
 from endoforge.training.average import WeightsAverage, copy_state
+from endoforge.training.processes import (
+    Alone,
+    Processes,
+    gathered,
+    own,
+    random_state,
+    restore_random,
+)
 from endoforge.training.sealed import is_intact, read_sealed, remove_unfinished, write_sealed
-from endoforge.training.task import Player, Task
+from endoforge.training.task import KeepsState, Player, Task
 
 KIND, NAME, FORMAT_VERSION = "training-checkpoint", "state", 1
 _FOLDER = re.compile(r"^step-(\d{9})$")
@@ -29,16 +37,20 @@ class Moment:
     """A training between two steps; its tensors are those of the task itself.
 
     Attributes:
-        task: Whose networks and optimisers are saved or filled in.
-        averages: The running average of each player's weights.
+        task: Whose networks, optimisers and other state are saved or filled in.
+        averages: The running average of the weights of each player that has one.
+        processes: Who trains it.
     """
 
     task: Task
     averages: Mapping[str, WeightsAverage]
+    processes: Processes = field(default_factory=Alone)
 
 
 def save_checkpoint(folder: Path, moment: Moment, step: int, content: Mapping[str, Any]) -> Path:
     """Write a checkpoint, read it back, and remove all but the two newest.
+
+    All processes that train together call it; one of them writes.
 
     Args:
         folder: Holds all checkpoints of a run.
@@ -53,12 +65,16 @@ def save_checkpoint(folder: Path, moment: Moment, step: int, content: Mapping[st
     tensors = dict(_tensors(moment))
     _refuse_non_finite(tensors, step)
     target = folder / f"step-{step:09d}"
+    if moment.processes.global_rank:
+        moment.processes.barrier()
+        return target
     everything = {**content, "kind": KIND, "format_version": FORMAT_VERSION, "step": step}
     write_sealed(target, NAME, tensors, everything)
     if not is_intact(target, NAME):
         raise CheckpointError(f"{target} does not read back as it was written; check the disk")
     for old in list_checkpoints(folder)[:-2]:
         shutil.rmtree(old, ignore_errors=True)
+    moment.processes.barrier()
     return target
 
 
@@ -87,13 +103,19 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def load_checkpoint(path: Path, moment: Moment, fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+def load_checkpoint(
+    path: Path,
+    moment: Moment,
+    fingerprint: Mapping[str, Any],
+    once: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Fill networks, optimisers, averages and torch's random numbers from a checkpoint.
 
     Args:
         path: One checkpoint's folder.
         moment: What to fill; left as it is when the checkpoint is refused.
         fingerprint: What must be the same as when it was saved (network, data, settings).
+        once: What a fingerprint meant that lacks a key, because it was written before the key came.
 
     Returns:
         The plain values that were saved.
@@ -102,18 +124,21 @@ def load_checkpoint(path: Path, moment: Moment, fingerprint: Mapping[str, Any]) 
         CheckpointError: It is damaged, newer than this program, or of another training.
     """
     tensors, content = read_sealed(path, NAME, KIND, FORMAT_VERSION)
-    _refuse_other_training(path, content.get("fingerprint", {}), fingerprint)
+    saved = {**(once or {}), **content.get("fingerprint", {})}
+    _refuse_other_training(path, saved, fingerprint)
     _refuse_other_networks(path, tensors, moment)
     for name, player in moment.task.players.items():
         copy_state(_below(tensors, f"network.{name}."), player.networks)
-        average = moment.averages[name]
+        _fill_optimiser(player, _below(tensors, f"optimiser.{name}."))
+    for name, average in moment.averages.items():
         average.values = {
             key: _laid_out_like(average.values[key], value)
             for key, value in _below(tensors, f"average.{name}.").items()
         }
         average.updates = int(content["average_updates"][name])
-        _fill_optimiser(player, _below(tensors, f"optimiser.{name}."))
-    torch.set_rng_state(tensors["random.torch"])
+    if isinstance(moment.task, KeepsState):
+        moment.task.load_state(own(tensors, "state.", moment.processes))
+    restore_random(own(tensors, "random.", moment.processes), moment.processes)
     return content
 
 
@@ -123,10 +148,13 @@ def load_checkpoint(path: Path, moment: Moment, fingerprint: Mapping[str, Any]) 
 def _tensors(moment: Moment) -> Iterator[tuple[str, Tensor]]:
     for name, player in moment.task.players.items():
         yield from _named(f"network.{name}.", player.networks.state_dict())
-        yield from _named(f"average.{name}.", moment.averages[name].values)
         for index, state in player.optimiser.state_dict()["state"].items():
             yield from _named(f"optimiser.{name}.{index}.", state)
-    yield "random.torch", torch.get_rng_state()
+    for name, average in moment.averages.items():
+        yield from _named(f"average.{name}.", average.values)
+    if isinstance(moment.task, KeepsState):
+        yield from gathered(moment.task.state(), "state.", moment.processes).items()
+    yield from gathered(random_state(moment.processes), "random.", moment.processes).items()
 
 
 def _named(prefix: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Tensor]]:

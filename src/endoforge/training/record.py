@@ -20,29 +20,36 @@ class RunRecord:
         manifest: What manifest.json holds.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, writes: bool = True) -> None:
         self.folder = folder
+        self._writes = writes  # of several processes that train together only one does
         self._metrics = folder / "metrics.jsonl"
         path = folder / "manifest.json"
         self.manifest: dict[str, Any] = read_json(path) if path.exists() else {}
 
     def start(self, settings: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
         """Write the resolved settings and what the run is made from."""
-        write_json(self.folder / "settings.json", settings)
+        if self._writes:
+            write_json(self.folder / "settings.json", settings)
         self.note({"versions": versions(), "machine": platform.platform(), **manifest})
 
     def note(self, values: Mapping[str, Any]) -> None:
         """Add or replace entries of manifest.json."""
         self.manifest |= values
-        write_json(self.folder / "manifest.json", self.manifest)
+        if self._writes:
+            write_json(self.folder / "manifest.json", self.manifest)
 
     def report(self, step: int, wall_s: float, values: Mapping[str, float]) -> None:
         """Append one line to metrics.jsonl; a number that is not finite becomes null."""
+        if not self._writes:
+            return
         shown = {k: v if abs(v) < float("inf") else None for k, v in values.items()}
         append_line(self._metrics, to_json({"step": step, "wall_s": round(wall_s, 3), **shown}))
 
     def go_back_to(self, step: int) -> None:
         """Drop the lines of metrics.jsonl after a step, so that a resumed run reads as one."""
+        if not self._writes:
+            return
         kept = [line for line in read_metrics(self.folder) if line["step"] <= step]
         text = "".join(to_json(line) + "\n" for line in kept)
         write_atomically(self._metrics, text.encode())

@@ -46,7 +46,7 @@ class Task(Protocol):
         ...
 
     def losses(self, player: str, batch: Batch, outputs: Batch) -> Mapping[str, Tensor]:
-        """Return the weighted losses that one player is to make small."""
+        """Return the weighted losses that one player is to make small; none lets it rest."""
         ...
 
 
@@ -79,6 +79,15 @@ class Engine(Protocol):
         """Compute gradients."""
         ...
 
+    @property
+    def world_size(self) -> int:
+        """How many processes share each batch."""
+        ...
+
+    def all_reduce(self, data: Tensor) -> Any:
+        """Return the mean of a tensor over all processes."""
+        ...
+
 
 class PlainEngine:
     """Runs a step as it is written, without Lightning Fabric."""
@@ -90,6 +99,15 @@ class PlainEngine:
     def backward(self, tensor: Tensor) -> None:
         """Compute gradients."""
         torch.autograd.backward(tensor)
+
+    @property
+    def world_size(self) -> int:
+        """One process."""
+        return 1
+
+    def all_reduce(self, data: Tensor) -> Any:
+        """Return the tensor itself."""
+        return data
 
 
 @dataclass(frozen=True)
@@ -109,12 +127,13 @@ def train_step(
     task: Task,
     batch: Batch,
     engine: Engine | None = None,
-    max_gradient_norm: float = math.inf,
+    max_gradient_norm: float | None = None,
 ) -> StepReport:
     """Let every player improve once on one batch.
 
     A player whose loss or gradient is not finite does not move, and running statistics that the
-    forward pass touched are put back, so a bad batch leaves no trace in the weights.
+    forward pass touched are put back, so a bad batch leaves no trace in the weights. Where several
+    processes share a batch, losses and gradients are means over them, so all decide alike.
     """
     engine = engine or PlainEngine()
     report: dict[str, float] = {}
@@ -125,33 +144,73 @@ def train_step(
     with engine.autocast():
         outputs = task.forward(batch)
     for name, player in task.players.items():
-        for other_name, other in task.players.items():
-            if len(task.players) > 1:
-                other.networks.requires_grad_(other_name == name)
+        _freeze_all_but(name, task)
         with engine.autocast():
             losses = task.losses(name, batch, outputs)
-        values = {f"{name}/{key}": float(value.detach()) for key, value in losses.items()}
+        if not losses:
+            continue  # it rests in this step
+        values = _values(name, losses, engine)
         trouble += [f"{k} = {v}" for k, v in values.items() if not math.isfinite(v)]
         report |= values
         if not trouble:
             trouble += _improve(name, player, losses, (engine, max_gradient_norm))
-    if trouble:
-        for buffer, before in statistics:
-            buffer.copy_(before)
+    _settle(task, statistics, engine, kept=not trouble)
     return StepReport(report, "; ".join(trouble))
 
 
-def _improve(name: str, player: Player, losses: Batch, how: tuple[Engine, float]) -> list[str]:
+def _freeze_all_but(name: str, task: Task) -> None:
+    for other, player in task.players.items():
+        if len(task.players) > 1:
+            player.networks.requires_grad_(other == name)
+
+
+def _settle(
+    task: Task, statistics: list[tuple[Tensor, Tensor]], engine: Engine, kept: bool
+) -> None:
+    """Keep what the step changed besides weights, or put it back as it was before."""
+    if not kept:
+        for buffer, before in statistics:
+            buffer.copy_(before)
+    elif engine.world_size > 1:
+        _average([buffer for buffer, _ in statistics if buffer.is_floating_point()], engine)
+    if isinstance(task, KeepsState):
+        task.settle(kept)
+
+
+def _values(name: str, losses: Mapping[str, Tensor], engine: Engine) -> dict[str, float]:
+    """Return the losses as numbers; one that is not finite in any process is so in all."""
+    stacked = torch.stack([value.detach().float() for value in losses.values()])
+    numbers = (engine.all_reduce(stacked) if engine.world_size > 1 else stacked).tolist()
+    return {f"{name}/{key}": value for key, value in zip(losses, numbers, strict=True)}
+
+
+def _improve(
+    name: str, player: Player, losses: Batch, how: tuple[Engine, float | None]
+) -> list[str]:
     """Move one player along its gradient; return what was wrong if it could not."""
     engine, limit = how
     player.optimiser.zero_grad(set_to_none=True)
     engine.backward(torch.stack([value.float() for value in losses.values()]).sum())
-    length = float(nn.utils.clip_grad_norm_(player.networks.parameters(), limit))
+    found = [p.grad for p in player.networks.parameters() if p.grad is not None]
+    if engine.world_size > 1:
+        _average(found, engine)
+    if limit is None:
+        length = float(nn.utils.get_total_norm(found))
+    else:
+        length = float(nn.utils.clip_grad_norm_(player.networks.parameters(), limit))
     if not math.isfinite(length):
         player.optimiser.zero_grad(set_to_none=True)
         return [f"{name}'s gradient has length {length}"]
     player.optimiser.step()
     return []
+
+
+def _average(tensors: list[Tensor], engine: Engine) -> None:
+    """Set tensors to their mean over all processes, in one message."""
+    if tensors:
+        flat = engine.all_reduce(torch.cat([tensor.reshape(-1) for tensor in tensors]))
+        for tensor, mean in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+            tensor.copy_(mean.reshape(tensor.shape))
 
 
 def _buffers(task: Task) -> Iterator[Tensor]:

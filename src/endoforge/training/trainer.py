@@ -25,6 +25,7 @@ from endoforge.training.checkpoint import (
     newest_checkpoint,
     save_checkpoint,
 )
+from endoforge.training.processes import draw_apart, share_of
 from endoforge.training.record import RunRecord
 from endoforge.training.settings import MAY_CHANGE, TrainerSettings
 from endoforge.training.task import Batch, StepReport, Task, train_step
@@ -81,22 +82,40 @@ class Training:
 def make_fabric(settings: TrainerSettings) -> Fabric:
     """Choose device and precision; torch's random numbers start from the seed.
 
-    The global seed decides the first weights, so call this before building networks.
+    The global seed decides the first weights, so call this before building networks. For more than
+    one device it starts the other processes, each of which runs the same command from its start.
     """
-    torch.manual_seed(settings.seed)
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces its precision
     precision = {"bfloat16": "bf16-mixed", "float32": "32-true"}[settings.precision]
     accelerator = {"auto": "auto", "cpu": "cpu", "cuda": "cuda"}[settings.device]
-    return Fabric(accelerator=accelerator, devices=1, precision=precision)
+    several = settings.devices > 1
+    fabric = Fabric(
+        accelerator=accelerator,
+        devices=settings.devices,
+        precision=precision,
+        strategy="ddp" if several else "auto",
+    )
+    if several:
+        fabric.launch()
+    torch.manual_seed(settings.seed)
+    return fabric
 
 
 def rate_at(step: int, settings: TrainerSettings) -> float:
-    """Return the share of the highest step size: a linear warm-up, then half a cosine."""
+    """Return the share of the highest step size: a linear warm-up, then the schedule."""
     if step < settings.warm_up:
         return (step + 1) / settings.warm_up
-    done = (step - settings.warm_up) / max(1, settings.steps - settings.warm_up)
-    cosine = 0.5 * (1.0 + math.cos(math.pi * min(1.0, done)))
-    return settings.final_rate + (1.0 - settings.final_rate) * cosine
+    done = min(1.0, (step - settings.warm_up) / max(1, settings.steps - settings.warm_up))
+    match settings.schedule:
+        case "constant":
+            return 1.0
+        case "halving":
+            return float(0.5 ** (step // settings.halve_every))
+        case "linear":
+            left = min(1.0, (1.0 - done) / max(1.0 - settings.hold, 1e-9))
+        case "cosine":
+            left = 0.5 * (1.0 + math.cos(math.pi * done))
+    return settings.final_rate + (1.0 - settings.final_rate) * left
 
 
 def train(training: Training, fabric: Fabric, resume: bool = True) -> dict[str, float]:
@@ -120,7 +139,7 @@ def train(training: Training, fabric: Fabric, resume: bool = True) -> dict[str, 
 
     # ---- resume ----
     run.record.start(settings.model_dump(mode="json"), training.manifest)
-    start = newest_checkpoint(run.checkpoints) if resume else None
+    start = run.newest() if resume else None
     if start is None:
         run.start_anew()
     else:
@@ -129,7 +148,7 @@ def train(training: Training, fabric: Fabric, resume: bool = True) -> dict[str, 
     while run.step < settings.steps:
         # ---- step ----
         run.set_rate()
-        batch = training.batches(run.step)
+        batch = share_of(training.batches(run.step), fabric)
         report = train_step(training.task, batch, fabric, settings.max_gradient_norm)
         if report.trouble:
             run.count_trouble(report, batch)
@@ -162,14 +181,16 @@ class _Run:
     def __init__(self, training: Training, fabric: Fabric) -> None:
         self.training, self.fabric = training, fabric
         self.checkpoints = training.folder / "checkpoints"
-        self.record = RunRecord(training.folder)
+        self.leads = fabric.global_rank == 0
+        self.record = RunRecord(training.folder, self.leads)
         players = training.task.players
         settings = training.settings
         self.averages = {
             name: WeightsAverage(player.networks, settings.average)
             for name, player in players.items()
+            if player.averaged
         }
-        self.moment = Moment(training.task, self.averages)
+        self.moment = Moment(training.task, self.averages, fabric)
         self.rates = {
             name: [group["lr"] for group in player.optimiser.param_groups]
             for name, player in players.items()
@@ -202,16 +223,25 @@ class _Run:
 
     # ---- start and checkpoint ----
 
+    def newest(self) -> Path | None:
+        """Let one process tidy up before the others look."""
+        if self.leads:
+            newest_checkpoint(self.checkpoints)
+        self.fabric.barrier()
+        return newest_checkpoint(self.checkpoints)
+
     def start_anew(self) -> None:
-        for old in list_checkpoints(self.checkpoints):
+        for old in list_checkpoints(self.checkpoints) if self.leads else ():
             for file in old.iterdir():
                 file.unlink()
             old.rmdir()
         self.record.go_back_to(-1)
+        draw_apart(self.training.settings.seed, self.fabric)
         self.save()
 
     def return_to(self, path: Path) -> None:
-        content = load_checkpoint(path, self.moment, self._fingerprint())
+        once = TrainerSettings().model_dump(mode="json", exclude=set(MAY_CHANGE))
+        content = load_checkpoint(path, self.moment, self._fingerprint(), once)
         self.step = int(content["step"])
         self.skipped, self.skipped_in_a_row = content["skipped"], content["skipped_in_a_row"]
         self.rollbacks, self.rate_factor = content["rollbacks"], content["rate_factor"]
@@ -269,6 +299,8 @@ class _Run:
 
     def validate_and_export(self) -> None:
         training = self.training
+        if not self.leads:
+            return
         with ExitStack() as stack, torch.no_grad():
             for average in self.averages.values():
                 stack.enter_context(average.applied())
@@ -282,6 +314,8 @@ class _Run:
     def _report(self, values: Mapping[str, float]) -> None:
         self.latest |= {key: value for key, value in values.items() if math.isfinite(value)}
         self.record.report(self.step, self.wall_s, values)
+        if not self.leads:
+            return
         steps = self.training.settings.steps
         self.training.progress(Progress(self.step, steps, self.wall_s, dict(self.latest)))
 
@@ -303,7 +337,7 @@ class _Run:
                 f"in {self.record.folder / 'manifest.json'}, then lower the learning rate or mend "
                 "the data. The last checkpoint is intact"
             )
-        path = newest_checkpoint(self.checkpoints)
+        path = self.newest()
         assert path is not None  # start_anew() wrote one
         self.return_to(path)
         self.rollbacks, self.rate_factor, self.skipped = rollbacks, factor, skipped

@@ -79,7 +79,21 @@ class TranslationSettings(TrainerSettings):
     batch: int = Field(1, ge=1, description="pictures per batch")
     learning_rate: float = Field(2e-4, gt=0, description="highest step size")
     warm_up: int = Field(0, ge=0, description="steps over which the step size grows from 0")
-    weight_decay: float = Field(0.0, ge=0, description="decay of matrices and kernels")
+    schedule: Literal["cosine", "constant", "linear", "halving"] = Field(
+        "constant",
+        description="how the step size falls: along half a cosine, not at all, linearly after a "
+        "share of the steps, or by half every so many steps",
+    )
+    final_rate: float = Field(
+        0.0, ge=0, le=1, description="last step size as a share of the highest; not for halving"
+    )
+    betas: tuple[float, float] = Field(
+        (0.5, 0.999), description="Adam's memory of gradients and of their squares; DCGAN 2016"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="Adam's L2 decay of all weights")
+    max_gradient_norm: float | None = Field(
+        None, gt=0, description="longer gradients are shortened to this; null for never"
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the convolutions; weights and losses stay float32"
     )

@@ -95,5 +95,5 @@ class TranslationTask(Protocol):
         ...
 
     def losses(self, player: str, batch: Batch, outputs: Batch) -> Mapping[str, Tensor]:
-        """Return the weighted losses that one player is to make small."""
+        """Return the weighted losses that one player is to make small; none lets it rest."""
         ...
