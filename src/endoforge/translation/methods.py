@@ -47,6 +47,21 @@ def find_method(name: str) -> Method:
 
 # ---- the methods --------------------------------------------------------------------------------
 
-_ALL: tuple[Method, ...] = ()
+
+def _reverse_settings() -> type[TranslationSettings]:
+    from endoforge.translation.tasks.reverse_settings import ReverseSettings
+
+    return ReverseSettings
+
+
+def _reverse(settings: Any, channels: "Channels") -> "TranslationTask":
+    from endoforge.translation.tasks.reverse import ReverseTask
+
+    return ReverseTask(settings, channels)
+
+
+_ALL: tuple[Method, ...] = (
+    Method("reverse", _reverse_settings, "unpaired", _reverse, reverse=True),
+)
 
 METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
