@@ -196,12 +196,26 @@ def _refuse_non_finite(tensors: Mapping[str, Tensor], step: int) -> None:
 def _refuse_other_training(
     path: Path, saved: Mapping[str, Any], present: Mapping[str, Any]
 ) -> None:
+    differing = list(_differences("", saved, present))
+    if differing:
+        (key, before, now), *more = differing
+        others = f"; {', '.join(name for name, _, _ in more[:8])} differ too" if more else ""
+        raise CheckpointError(
+            f"{path} was made with {key} = {_short(before)} but this training has {_short(now)}"
+            f"{others}; use the same settings and data, or another folder"
+        )
+
+
+def _differences(
+    prefix: str, saved: Mapping[str, Any], present: Mapping[str, Any]
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the full names of values that differ, with what they were and are."""
     for key in sorted({*saved, *present}):
-        if saved.get(key) != present.get(key):
-            raise CheckpointError(
-                f"{path} was made with {key} = {_short(saved.get(key))} but this training has "
-                f"{_short(present.get(key))}; use the same settings and data, or another folder"
-            )
+        before, now = saved.get(key), present.get(key)
+        if isinstance(before, Mapping) and isinstance(now, Mapping):
+            yield from _differences(f"{prefix}{key}.", before, now)
+        elif before != now:
+            yield prefix + key, before, now
 
 
 def _refuse_other_networks(path: Path, tensors: Mapping[str, Tensor], moment: Moment) -> None:

@@ -48,6 +48,42 @@ def find_method(name: str) -> Method:
 # ---- the methods --------------------------------------------------------------------------------
 
 
+def _gan_settings() -> type[TranslationSettings]:
+    from endoforge.translation.tasks.gan_settings import GanSettings
+
+    return GanSettings
+
+
+def _gan(settings: Any, channels: "Channels") -> "TranslationTask":
+    from endoforge.translation.tasks.gan import gan_task
+
+    return gan_task(settings, channels)
+
+
+def _dcgan_settings() -> type[TranslationSettings]:
+    from endoforge.translation.tasks.gan_settings import DcganTaskSettings
+
+    return DcganTaskSettings
+
+
+def _dcgan(settings: Any, channels: "Channels") -> "TranslationTask":
+    from endoforge.translation.tasks.gan import dcgan_task
+
+    return dcgan_task(settings, channels)
+
+
+def _pix2pix_settings() -> type[TranslationSettings]:
+    from endoforge.translation.tasks.pix2pix_settings import Pix2pixSettings
+
+    return Pix2pixSettings
+
+
+def _pix2pix(settings: Any, channels: "Channels") -> "TranslationTask":
+    from endoforge.translation.tasks.pix2pix import Pix2pixTask
+
+    return Pix2pixTask(settings, channels)
+
+
 def _reverse_settings() -> type[TranslationSettings]:
     from endoforge.translation.tasks.reverse_settings import ReverseSettings
 
@@ -61,6 +97,9 @@ def _reverse(settings: Any, channels: "Channels") -> "TranslationTask":
 
 
 _ALL: tuple[Method, ...] = (
+    Method("gan", _gan_settings, "noise", _gan),
+    Method("dcgan", _dcgan_settings, "noise", _dcgan),
+    Method("pix2pix", _pix2pix_settings, "paired", _pix2pix),
     Method("reverse", _reverse_settings, "unpaired", _reverse, reverse=True),
 )
 

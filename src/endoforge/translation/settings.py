@@ -17,6 +17,9 @@ Plane = Literal["image", "depth", "normals", "labels"]
 #: The objective that a picture is judged by, see `translation.objectives`.
 ObjectiveName = Literal["non-saturating", "least-squares", "hinge", "wasserstein"]
 
+#: How the step size falls, see `training.trainer.rate_at`.
+ScheduleName = Literal["cosine", "constant", "linear", "halving"]
+
 
 class PictureSettings(Settings):
     """Which pictures are learnt from, and at which size."""
@@ -79,7 +82,7 @@ class TranslationSettings(TrainerSettings):
     batch: int = Field(1, ge=1, description="pictures per batch")
     learning_rate: float = Field(2e-4, gt=0, description="highest step size")
     warm_up: int = Field(0, ge=0, description="steps over which the step size grows from 0")
-    schedule: Literal["cosine", "constant", "linear", "halving"] = Field(
+    schedule: ScheduleName = Field(
         "constant",
         description="how the step size falls: along half a cosine, not at all, linearly after a "
         "share of the steps, or by half every so many steps",
@@ -98,3 +101,7 @@ class TranslationSettings(TrainerSettings):
         "float32", description="of the convolutions; weights and losses stay float32"
     )
     pictures: PictureSettings = PictureSettings()
+    cache: str = Field(
+        "", description="folder to keep decoded pictures in; empty: in the run, removed at its end"
+    )
+    start_from: str = Field("", description="model to fine-tune: a name or a path; empty for none")

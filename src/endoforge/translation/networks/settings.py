@@ -4,7 +4,7 @@
 Imports no tensor library, so that the command line can build settings fast.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -60,6 +60,10 @@ class UNetGeneratorSettings(Settings):
     def divisor(self) -> int:
         """Width and height of the input must be multiples of this."""
         return int(2**self.levels)
+
+
+#: Every generator of pictures from pictures; see `networks.build`.
+GeneratorSettings = Annotated[ResNetSettings | UNetGeneratorSettings, Field(discriminator="kind")]
 
 
 class PatchSettings(Settings):
