@@ -95,7 +95,7 @@ def audit(
     Args:
         dataset: The translated data set's folder.
         against: The data set that it was made from; None finds it in the provenance.
-        assignments: ``"key=value"`` strings that override `evaluation.audit.settings.AuditSettings`.
+        assignments: ``"key=value"`` strings that override `evaluation.audit.settings`.
         progress: Called with (frames judged, frames in all).
 
     Raises:

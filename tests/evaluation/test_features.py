@@ -49,7 +49,7 @@ def test_an_inception_of_1000_classes_is_not_the_one_of_fid(inception, tmp_path)
         "fc.bias": torch.zeros(1000),
     }
     save_file(changed, tmp_path / "other.safetensors")
-    with pytest.raises(CheckpointError, match="1000 classes.*1008"):
+    with pytest.raises(CheckpointError, match=r"1000 classes.*1008"):
         feature_network(tmp_path / "other.safetensors")
 
 

@@ -152,5 +152,5 @@ def test_exported_frames_keep_their_numbers(tmp_path):
 def test_a_frame_in_several_styles_says_which_frame_it_shows():
     assert source_key({}, (3, 4)) == (3, 4)
     assert source_key({"translation": {"source": [1, 2]}}, (3, 4)) == (1, 2)
-    with pytest.raises(DataError, match="translation.source"):
+    with pytest.raises(DataError, match=r"translation\.source"):
         source_key({"translation": {"source": "x"}}, (3, 4))

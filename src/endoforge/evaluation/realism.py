@@ -92,10 +92,10 @@ class Realism:
 
     def table(self) -> str:
         """The figures as text, one line for each set."""
+        columns = {"pictures": 9, "Fréchet": 11, "kernel": 11, "±": 9, "density": 9, "coverage": 9}
         lines = [
             f"{self.real} real pictures, middle {self.settings.crop:.0%}; features: {self.network}",
-            f"{'set':<12}{'pictures':>9}{'Fréchet':>11}{'kernel':>11}{'± ':>9}"
-            f"{'density':>9}{'coverage':>9}",
+            f"{'set':<12}" + "".join(f"{name:>{wide}}" for name, wide in columns.items()),
         ]
         for name, one in self.sets.items():
             lines.append(

@@ -17,8 +17,9 @@ from endoforge.metrics.outlines import agreement, energy, outlines
 #: Added to the energy of a window, so that nothing is made of noise.
 _FLOOR = 0.004
 
-#: A match farther away must be better by this much over the whole reach.
-_RELUCTANCE = 0.08
+#: Pixels per step, reach in steps to each side, and how much better the farthest match must fit:
+#: the coarsest level decides, so it does not run far for little.
+_LEVELS = ((4, 5, 0.08), (2, 2, 0.004), (1, 2, 0.004))
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,11 +83,11 @@ def correspondence(
     matters = counts.astype(np.float32) * (1 if weight is None else weight)
     flow = np.zeros((*counts.shape, 2), np.float32)
     best = start = elsewhere = np.zeros(counts.shape, np.float32)
-    for step, reach in ((4, 5), (2, 2), (1, 2)):
+    for step, reach, reluctant in _LEVELS:
         pair = [_outlines_at(image, step) for image in (first, second)]
         level = _Level(*pair, _resized(matters, pair[0].shape[:2]))
         base = _resized(flow, pair[0].shape[:2]) / step
-        found, best, elsewhere = level.search(base, reach, 1 if step == 4 else 0)
+        found, best, elsewhere = level.search(base, reach, reluctant)
         start = level.fit(np.zeros_like(base))
         flow = _resized(_smoothed(found, best), counts.shape) * step
     gain = np.where(counts, np.clip(best - start, 0, None), 0).astype(np.float32)
@@ -122,6 +123,11 @@ class _Level:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Try all displacements around a first guess.
 
+        Args:
+            base: The guess, px of this level.
+            reach: Largest step from there to each side, px.
+            reluctant: How much better the farthest must fit than the guess itself.
+
         Returns:
             The displacement, how well it fits, and how well the displacements fit on average.
         """
@@ -132,8 +138,9 @@ class _Level:
             for column in range(side):
                 by = (column - reach, row - reach)
                 fits[row, column] = self._fit_of(_shifted(moved, by))
-                fits[row, column] -= reluctant * _RELUCTANCE * np.hypot(*by) / reach
-        offset, best = _peak(fits)
+        steps = np.arange(side) - reach
+        far = np.hypot(*np.meshgrid(steps, steps)) / reach
+        offset, best = _peak(fits, (reluctant * far).astype(np.float32))
         return base + offset, best, fits.mean(axis=(0, 1))
 
     def _fit_of(self, moved: np.ndarray) -> np.ndarray:
@@ -175,11 +182,11 @@ def _moved(fields: np.ndarray, flow: np.ndarray) -> np.ndarray:
     )  # fmt: skip
 
 
-def _peak(fits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _peak(fits: np.ndarray, penalty: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Best displacement of each pixel and its fit, between the steps by two parabolas."""
     side = fits.shape[0]
     flat = fits.reshape(side * side, -1)
-    place = flat.argmax(axis=0)
+    place = (flat - penalty.reshape(-1, 1)).argmax(axis=0)
     pixels = np.arange(flat.shape[1])
     row, column = place // side, place % side
 

@@ -16,13 +16,14 @@ from endoforge.frames.frame import IGNORE
 
 Picture = UInt8[np.ndarray, "height width 3"]
 Classes = UInt8[np.ndarray, "height width"]
+Reference = UInt8[np.ndarray, "tall wide 3"]
 Generator = np.random.Generator
 
 #: Brighter pixels are reflections, darker ones surround, display values of a reference.
 _USEFUL = (20, 235)
 
 
-def transfer(image: Picture, label: Classes, reference: Picture) -> Picture:
+def transfer(image: Picture, label: Classes, reference: Reference) -> Picture:
     """Take over mean and spread of a real frame's colours (Reinhard et al. 2001, in CIE Lab)."""
     known = label != IGNORE
     lab, wanted = _lab(image), _lab(reference)[_useful(reference)]
@@ -33,7 +34,7 @@ def transfer(image: Picture, label: Classes, reference: Picture) -> Picture:
     return _kept_dark(image, _rgb((lab - lab[known].mean(0)) / own * scale + mean), known)
 
 
-def recolour(image: Picture, label: Classes, reference: Picture, rng: Generator) -> Picture:
+def recolour(image: Picture, label: Classes, reference: Reference, rng: Generator) -> Picture:
     """Give every class the colour of another part of a real frame; brightness patterns stay."""
     lab, pixels = _lab(image), _lab(reference)[_useful(reference)]
     done = lab.copy()
@@ -47,7 +48,7 @@ def recolour(image: Picture, label: Classes, reference: Picture, rng: Generator)
     return _kept_dark(image, _rgb(np.dstack([done[..., :1], soft])), label != IGNORE)
 
 
-def retexture(image: Picture, label: Classes, reference: Picture, rng: Generator) -> Picture:
+def retexture(image: Picture, label: Classes, reference: Reference, rng: Generator) -> Picture:
     """Add the fine structure of a real frame to every class, moved and turned at random."""
     fine = _fine_structure(reference, rng)
     factor = np.zeros(label.shape, np.float32)
@@ -91,22 +92,22 @@ def sensor(image: Picture, label: Classes, rng: Generator) -> Picture:
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR))
 
 
-Look = Callable[[Picture, Classes, Picture, Generator], Picture]
+Look = Callable[[Picture, Classes, Reference, Generator], Picture]
 
 
-def _calibration_a(image: Picture, label: Classes, real: Picture, rng: Generator) -> Picture:
+def _calibration_a(image: Picture, label: Classes, real: Reference, rng: Generator) -> Picture:
     return sensor(transfer(image, label, real), label, rng)
 
 
-def _calibration_b(image: Picture, label: Classes, real: Picture, rng: Generator) -> Picture:
+def _calibration_b(image: Picture, label: Classes, real: Reference, rng: Generator) -> Picture:
     return tone(retexture(image, label, real, rng), rng)
 
 
-def _test_a(image: Picture, label: Classes, real: Picture, rng: Generator) -> Picture:
+def _test_a(image: Picture, label: Classes, real: Reference, rng: Generator) -> Picture:
     return sensor(recolour(image, label, real, rng), label, rng)
 
 
-def _test_b(image: Picture, label: Classes, real: Picture, rng: Generator) -> Picture:
+def _test_b(image: Picture, label: Classes, real: Reference, rng: Generator) -> Picture:
     return sensor(retexture(transfer(image, label, real), label, real, rng), label, rng)
 
 
@@ -124,13 +125,13 @@ TEST_LOOKS: Mapping[str, Look] = {
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def _useful(reference: Picture) -> Bool[np.ndarray, "height width"]:
+def _useful(reference: Reference) -> Bool[np.ndarray, "tall wide"]:
     grey = reference.mean(-1)
     found = (grey > _USEFUL[0]) & (grey < _USEFUL[1])
     return found if found.sum() > 100 else np.ones_like(found)
 
 
-def _fine_structure(reference: Picture, rng: Generator) -> np.ndarray:
+def _fine_structure(reference: Reference, rng: Generator) -> np.ndarray:
     """A square of real tissue without its smooth part, of unit spread; no text and no tools."""
     grey = cv2.cvtColor(reference, cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine, useful = grey - cv2.GaussianBlur(grey, (0, 0), 3), _useful(reference)

@@ -4,38 +4,33 @@
 Everything lies in one folder and is made once; the same call goes on where it was stopped.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from endoforge.depth.settings import DepthSettings
 from endoforge.depth.train import train_depth
-from endoforge.errors import DataError, EndoforgeError
 from endoforge.evaluation.depth import RESULT_FILE, evaluate_model
 from endoforge.evaluation.experiments.outcome import ExperimentResult, Row
 from endoforge.evaluation.experiments.page import experiment_page
+from endoforge.evaluation.experiments.parts import (
+    LARGEST_RESULT_BYTES,
+    Say,
+    WantedSet,
+    open_experiment,
+    simulated,
+)
 from endoforge.evaluation.experiments.settings import CinematicExperiment
 from endoforge.evaluation.settings import DepthProtocol
-from endoforge.frames.storage import (
-    make_folder,
-    parse_json,
-    read_bytes,
-    write_atomically,
-    write_json,
-)
+from endoforge.frames.storage import parse_json, read_bytes, write_atomically, write_json
 from endoforge.settings import validate
-from endoforge.simulation.recipes import load_recipe
-from endoforge.simulation.run import simulate_dataset
 
-Say = Callable[[str], None]
-
-SETTINGS_FILE, RESULT, PAGE, TABLE = "experiment.json", "result.json", "report.html", "table.md"
+RESULT, PAGE, TABLE = "result.json", "report.html", "table.md"
 
 #: Far from all seeds of training data, so that no anatomy comes twice.
 _UNSEEN, _OTHER, _SURFACES = 100_000, 200_000, 300_000
 _LOOKS = "[transfer,light,illumination,sensor]"
-_LARGEST_RESULT_BYTES = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -70,7 +65,7 @@ def reproduce_cinematic(out: Path, settings: CinematicExperiment, say: Say) -> E
         EndoforgeError: A part failed; names it.
         StorageError: The disk is full; run again when mended.
     """
-    _open(out, settings)
+    open_experiment(out, settings.model_dump(mode="json", exclude={"workers"}))
     tests = _test_sets(out, settings, say)
     first = _first_network(out, settings, say)
     rows: list[Row] = []
@@ -85,23 +80,6 @@ def reproduce_cinematic(out: Path, settings: CinematicExperiment, say: Say) -> E
     write_atomically(out / TABLE, result.markdown().encode())
     write_atomically(out / PAGE, experiment_page(result).encode())
     return result
-
-
-def _open(out: Path, settings: CinematicExperiment) -> None:
-    """Refuse a folder that holds this experiment with other settings."""
-    make_folder(out)
-    file = out / SETTINGS_FILE
-    values = settings.model_dump(mode="json", exclude={"workers"})
-    if not file.exists():
-        write_json(file, values)
-        return
-    before = parse_json(read_bytes(file, _LARGEST_RESULT_BYTES), str(file))
-    if before != values:
-        key = next(k for k in values if before.get(k) != values[k])
-        raise DataError(
-            f"{out} holds this experiment with {key} {before.get(key)}, asked for was "
-            f"{values[key]}; give the same settings to go on, or another folder"
-        )
 
 
 def _arms(settings: CinematicExperiment) -> Iterator[Arm]:
@@ -176,18 +154,10 @@ def _simulated(
 ) -> Path:
     """Make a data set, or what is missing of it."""
     frames, seed = size
-    say(f"simulate {folder.name}: {frames} frames of {recipe}")
     changes = {"frames": frames, "seed": seed, "sequence_frames": settings.sequence_frames}
     shape = (f"camera.width={settings.width}", f"camera.height={settings.height}")
-    told = load_recipe(recipe, changes, (*shape, *assignments))
-    report = simulate_dataset(told, folder, settings.workers)
-    if not report.complete:
-        first = next(iter(report.failures.items()))
-        raise EndoforgeError(
-            f"{folder} has {report.frames} of {frames} frames: sequence {first[0]} failed "
-            f"({first[1]}); run again, or choose another seed"
-        )
-    return folder
+    wanted = WantedSet(folder, recipe, changes, (*shape, *assignments))
+    return simulated(wanted, settings.workers, say)
 
 
 # ---- networks ------------------------------------------------------------------------------------
@@ -243,6 +213,6 @@ def _measured(folder: Path, model: str, data: Path) -> dict[str, dict[str, float
     file = folder / RESULT_FILE
     if not file.exists():
         evaluate_model(model, data, _protocol(), out=folder)
-    values = parse_json(read_bytes(file, _LARGEST_RESULT_BYTES), str(file))
+    values = parse_json(read_bytes(file, LARGEST_RESULT_BYTES), str(file))
     scores: dict[str, dict[str, float]] = values["predictors"][0]["scores"]
     return scores

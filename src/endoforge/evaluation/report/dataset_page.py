@@ -16,6 +16,7 @@ from endoforge.evaluation.report.contact_sheet import contact_sheet, hex_colour
 from endoforge.evaluation.report.page import render
 from endoforge.evaluation.report.path_plot import Path3D, path_plots
 from endoforge.evaluation.report.statistics import LabelStatistics
+from endoforge.evaluation.report.translation_view import translation_view
 from endoforge.evaluation.report.values import Row, facts_of, rows_of
 from endoforge.frames.dataset import Dataset
 from endoforge.geometry.cameras import camera_from_dict
@@ -62,6 +63,7 @@ def _page(dataset: Dataset, path: Path) -> str:
             "kind": "Data set",
             "facts": _facts(dataset, path),
             "sheet": sheet,
+            "translation": translation_view(dataset),
             "spread": _SHEET_FRAMES,
             "statistics": statistics,
             "charts": _charts(statistics),

@@ -74,7 +74,8 @@ def export_dataset(
 
     Raises:
         SettingsError: The format is unknown.
-        DataError: The data set is damaged, all its frames are rejected, it cannot be said in this format, or `out` is not empty.
+        DataError: The data set is damaged, all its frames are rejected, it cannot be said in this
+            format, or `out` is not empty.
         StorageError: The disk is full, or the folder cannot be written.
         MissingDependency: The format needs a package that is not installed.
     """
