@@ -157,9 +157,27 @@ def audit(
 
 @app.command()
 def train(
-    task: Annotated[str, typer.Argument(help="What to train: depth-unet.")],
-    data: Annotated[list[Path], typer.Option("--data", help="Data set folder. Repeatable.")],
+    task: Annotated[
+        str,
+        typer.Argument(
+            help="What to train: depth-unet, segmentation-unet, or a method of translation: gan, "
+            "dcgan, pix2pix, cyclegan, cut, munit, content-munit, reverse."
+        ),
+    ],
     out: OutOption,
+    data: Annotated[
+        list[Path] | None, typer.Option("--data", help="Data set folder. Repeatable.")
+    ] = None,
+    real: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--real",
+            help="For translation: real pictures, a folder, video or data set. Repeatable.",
+        ),
+    ] = None,
+    settings: Annotated[
+        Path | None, typer.Option("--settings", help="YAML file, or a run's settings.json.")
+    ] = None,
     assignments: SetOption = None,
     start_from: Annotated[
         str | None, typer.Option("--from", help="Model to fine-tune, e.g. depth or a folder.")
@@ -167,12 +185,14 @@ def train(
     dry_run: Annotated[bool, typer.Option(help="Print what would happen, then stop.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Train a network on data sets. Run the same command again to continue."""
+    """Train a network, or a translator. Run the same command again to continue."""
     with _progress("train", "steps", as_json) as progress:
         report = verbs.train(
             task,
-            data=data,
+            data=data or (),
+            real=real or (),
             out=out,
+            settings_file=settings,
             assignments=assignments or (),
             start_from=start_from,
             dry_run=dry_run,
@@ -307,6 +327,8 @@ def doctor(as_json: JsonOption = False) -> None:
 
 
 def _show(result: Any, text: str, as_json: bool) -> None:
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return  # one of several processes that train together speaks for all
     print(json.dumps(_plain(result), default=str) if as_json else text)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from endoforge.errors import SettingsError
-from endoforge.settings import override, validate
+from endoforge.settings import override, read_settings_file, validate
 
 if TYPE_CHECKING:
     from endoforge.evaluation.audit.run import AuditReport
@@ -174,6 +174,8 @@ def train(
     *,
     data: Sequence[AnyPath],
     out: AnyPath,
+    real: Sequence[AnyPath] = (),
+    settings_file: AnyPath | None = None,
     assignments: Sequence[str] = (),
     start_from: AnyPath | None = None,
     dry_run: bool = False,
@@ -182,9 +184,12 @@ def train(
     """Train a network, or continue a training that was interrupted.
 
     Args:
-        task: ``"depth-unet"``.
+        task: ``"depth-unet"``, ``"segmentation-unet"`` or a method of translation, such as
+            ``"cyclegan"``.
         data: Data set folders.
         out: The RUN folder: settings, metrics, checkpoints and the finished model.
+        real: For translation: real pictures (folders, pictures, videos or data sets).
+        settings_file: YAML file of settings, or the settings.json of another run.
         assignments: ``"a.b=value"`` strings that override single settings.
         start_from: A model to fine-tune, e.g. ``"depth"`` for the shipped one.
         dry_run: Build everything, report sizes, train nothing.
@@ -195,20 +200,58 @@ def train(
         DataError, CheckpointError: A data set or a checkpoint is damaged.
         TrainingDiverged: The loss stopped being a number.
     """
-    from endoforge.depth.settings import DepthSettings
-    from endoforge.depth.train import train_depth
+    written = {} if settings_file is None else read_settings_file(Path(settings_file))
+    values = override(written, assignments)
+    folders, pictures = [Path(path) for path in data], [Path(path) for path in real]
+    if task in ("depth-unet", "segmentation-unet"):
+        if pictures:
+            raise SettingsError(f"{task} learns from data sets alone; leave out --real")
+        if not folders:
+            raise SettingsError(f"{task} needs a data set or more, got none; give --data")
+    match task:
+        case "depth-unet":
+            from endoforge.depth.settings import DepthSettings
+            from endoforge.depth.train import train_depth
 
-    if task != "depth-unet":
-        raise SettingsError(f"there is no task {task!r}; known: depth-unet")
-    settings = validate(DepthSettings, override({}, assignments))
-    return train_depth(
-        [Path(d) for d in data],
-        Path(out),
-        settings,
-        start_from=start_from,
-        dry_run=dry_run,
-        progress=progress,
-    )
+            return train_depth(
+                folders,
+                Path(out),
+                validate(DepthSettings, values),
+                start_from=start_from,
+                dry_run=dry_run,
+                progress=progress,
+            )
+        case "segmentation-unet":
+            from endoforge.segmentation.settings import SegmentationSettings
+            from endoforge.segmentation.train import train_segmentation
+
+            return train_segmentation(
+                folders,
+                Path(out),
+                validate(SegmentationSettings, values),
+                start_from=start_from,
+                dry_run=dry_run,
+                progress=progress,
+            )
+        case _:
+            from endoforge.translation.methods import METHODS
+
+            if task not in METHODS:
+                known = ", ".join(["depth-unet", "segmentation-unet", *sorted(METHODS)])
+                raise SettingsError(f"there is no task {task!r}; known: {known}")
+            settings = validate(METHODS[task].settings(), values)
+            from endoforge.translation.train import train_translation
+
+            return train_translation(
+                task,
+                folders,
+                pictures,
+                Path(out),
+                settings,
+                start_from=start_from,
+                dry_run=dry_run,
+                progress=progress,
+            )
 
 
 def evaluate(
