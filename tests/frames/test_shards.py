@@ -14,9 +14,16 @@ import webdataset
 
 from endoforge.errors import DataError, StorageError
 from endoforge.frames.encoding import frame_to_members
+from endoforge.frames.journal import read_journal
 from endoforge.frames.members import MEMBERS, OPTIONAL_LABELS, members_of
-from endoforge.frames.shards import ShardReader, read_shard, shard_name, write_shard
-from frames.analytic import analytic_frame, analytic_frames
+from endoforge.frames.shards import (
+    ShardReader,
+    read_shard,
+    shard_name,
+    write_members,
+    write_shard,
+)
+from frames.analytic import analytic_frame, analytic_frames, write_analytic_dataset
 from frames.faults import fill, small_disk
 
 
@@ -311,3 +318,24 @@ def test_a_shard_with_half_of_a_right_eye_is_refused(tmp_path):
 def test_a_file_that_is_not_there_is_named(copy):
     with ShardReader(copy) as shard, pytest.raises(DataError, match=r"has no albedo\.png, only"):
         shard.fields(0, ("albedo",))
+
+
+def test_packed_frames_can_be_written_again_and_keep_every_byte(tmp_path):
+    data = write_analytic_dataset(tmp_path / "data", sequences=1, frames=3, full=True)
+    with ShardReader(data / shard_name(0)) as shard:
+        members = [shard.members(position) for position in range(3)]
+    record = write_members(tmp_path / shard_name(0), iter(members))
+    assert (tmp_path / shard_name(0)).read_bytes() == (data / shard_name(0)).read_bytes()
+    assert record == read_journal(data)[0]
+
+
+def test_packed_frames_must_all_have_the_same_files(tmp_path):
+    data = write_analytic_dataset(tmp_path / "data", sequences=1, frames=2, full=True)
+    with ShardReader(data / shard_name(0)) as shard:
+        members = [shard.members(position) for position in range(2)]
+    del members[1]["clean.png"]
+    with pytest.raises(DataError, match=r"frame 1 must have the files"):
+        write_members(tmp_path / shard_name(0), members)
+    with pytest.raises(DataError, match="would hold 0 frames"):
+        write_members(tmp_path / shard_name(0), [])
+    assert not (tmp_path / shard_name(0)).exists()

@@ -10,7 +10,7 @@ import os
 import re
 import tarfile
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -30,6 +30,7 @@ from endoforge.frames.members import (
     MEMBERS,
     OPTIONAL_MEMBERS,
     labels_with,
+    members_of,
 )
 from endoforge.frames.planes import DEPTH_SCALE_MM
 from endoforge.frames.storage import write_atomically
@@ -87,40 +88,25 @@ def write_shard(
         DataError: No frames, frames out of order, of another sequence or with other labels, or
             values that do not fit.
     """
-    sequence = sequence_of(path.name)
-    if sequence is None:
-        raise DataError(f"a shard must be called like {shard_name(17)}, got {path.name!r}")
-    digest = hashlib.sha256()
-    count = size = 0
-    labels: tuple[str, ...] | None = None
+    return _write_blocks(path, _blocks_of(path, frames, depth_scale_mm))
 
-    def write(file: BinaryIO) -> None:
-        nonlocal count, size, labels
-        for frame in frames:
-            if (frame.sequence, frame.index) != (sequence, count):
-                raise DataError(
-                    f"{path} expects frame {count} of sequence {sequence}, got frame {frame.index} "
-                    f"of sequence {frame.sequence}"
-                )
-            there = labels_of(frame)
-            labels = there if labels is None else labels
-            if there != labels:
-                raise DataError(
-                    f"{path}: frame {count} must have the optional labels {_listed(labels)} as the "
-                    f"first one has, got {_listed(there)}"
-                )
-            block = _packed(frame, depth_scale_mm)
-            digest.update(block)
-            file.write(block)
-            count, size = count + 1, size + len(block)
-        if count == 0:
-            raise DataError(f"{path} would hold 0 frames; a sequence has at least one")
-        digest.update(_END)
-        file.write(_END)
-        size += len(_END)
 
-    write_atomically(path, write)
-    return ShardRecord(sequence, path.name, count, size, digest.hexdigest())
+def write_members(path: Path, frames: Iterable[Mapping[str, bytes]]) -> ShardRecord:
+    """Write frames that are packed already, such as those of `ShardReader.members`.
+
+    Args:
+        path: The final name, `shard_name` of the sequence in the data set's folder.
+        frames: The files of frames 0, 1, 2 … by name, without the key; may be a generator. What
+            their JSON files say of sequence and index must be right.
+
+    Returns:
+        What belongs into the journal.
+
+    Raises:
+        StorageError: The disk is full, or the folder cannot be written.
+        DataError: No frames, or frames with other files than the first one.
+    """
+    return _write_blocks(path, _blocks_of_members(path, frames))
 
 
 def read_shard(path: Path) -> Iterator[Frame]:
@@ -236,13 +222,68 @@ class ShardReader:
 # ---- tar ----------------------------------------------------------------------------------------
 
 
+def _write_blocks(path: Path, blocks: Iterator[bytes]) -> ShardRecord:
+    """Write the frames of one shard, each packed into one block, and the end mark."""
+    sequence = sequence_of(path.name)
+    if sequence is None:
+        raise DataError(f"a shard must be called like {shard_name(17)}, got {path.name!r}")
+    digest = hashlib.sha256()
+    count = size = 0
+
+    def write(file: BinaryIO) -> None:
+        nonlocal count, size
+        for block in blocks:
+            digest.update(block)
+            file.write(block)
+            count, size = count + 1, size + len(block)
+        if count == 0:
+            raise DataError(f"{path} would hold 0 frames; a sequence has at least one")
+        digest.update(_END)
+        file.write(_END)
+        size += len(_END)
+
+    write_atomically(path, write)
+    return ShardRecord(sequence, path.name, count, size, digest.hexdigest())
+
+
+def _blocks_of(path: Path, frames: Iterable[Frame], depth_scale_mm: float) -> Iterator[bytes]:
+    labels: tuple[str, ...] | None = None
+    for count, frame in enumerate(frames):
+        if (frame.sequence, frame.index) != (sequence_of(path.name), count):
+            raise DataError(
+                f"{path} expects frame {count} of sequence {sequence_of(path.name)}, got frame "
+                f"{frame.index} of sequence {frame.sequence}"
+            )
+        there = labels_of(frame)
+        labels = there if labels is None else labels
+        if there != labels:
+            raise DataError(
+                f"{path}: frame {count} must have the optional labels {_listed(labels)} as the "
+                f"first one has, got {_listed(there)}"
+            )
+        yield _packed(frame_to_members(frame, frame.index, depth_scale_mm))
+
+
+def _blocks_of_members(path: Path, frames: Iterable[Mapping[str, bytes]]) -> Iterator[bytes]:
+    first: tuple[str, ...] | None = None
+    for count, files in enumerate(frames):
+        names = members_of(labels_with(files))
+        first = names if first is None else first
+        if names != first:
+            raise DataError(
+                f"{path}: frame {count} must have the files {', '.join(first)} as the first one "
+                f"has, got {', '.join(names)}"
+            )
+        yield _packed({f"{key_of(count)}.{name}": files[name] for name in names})
+
+
 def _listed(labels: Sequence[str]) -> str:
     return ", ".join(labels) or "none"
 
 
-def _packed(frame: Frame, depth_scale_mm: float) -> bytes:
+def _packed(files: Mapping[str, bytes]) -> bytes:
     parts = []
-    for name, data in frame_to_members(frame, frame.index, depth_scale_mm).items():
+    for name, data in files.items():
         parts += [_header(name, len(data)), data, b"\0" * (-len(data) % _BLOCK)]
     return b"".join(parts)
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from endoforge.errors import EndoforgeError
 from endoforge.frames.journal import read_journal, reconcile
 from endoforge.frames.manifest import MANIFEST, DatasetManifest, open_manifest, read_manifest
+from endoforge.frames.workers import make_shards
 from endoforge.simulation.cameras import build_camera, is_fixed
 from endoforge.simulation.label_choice import FIELDS_OF
 from endoforge.simulation.patient import class_names, prepare_patient, refuse_another_patient
 from endoforge.simulation.settings import AnySimulation, CinematicSimulation
-from endoforge.simulation.workers import Job, make_sequences
+from endoforge.simulation.workers import simulation_job
 
 Progress = Callable[[int, int], None]
 
@@ -83,7 +84,8 @@ def simulate_dataset(
             progress(rendered, settings.frames)
 
     tick(0)
-    for outcome in make_sequences(Job(settings, out, patient_file), missing, workers, tick):
+    job = simulation_job(settings, out, patient_file)
+    for outcome in make_shards(job, missing, workers, tick):
         made += outcome.frames
         if outcome.failure:
             failures[outcome.sequence] = outcome.failure
