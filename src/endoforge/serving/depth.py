@@ -26,6 +26,7 @@ from endoforge.serving.records import FrameRecord, RunRecord, model_facts, prepa
 from endoforge.serving.results import Estimated, Lens, Results, write_frame
 from endoforge.serving.settings import RunSettings
 from endoforge.serving.trust import reasons_not_to_trust
+from endoforge.translation.adapting import AdaptedEstimator, load_adapter
 
 Progress = Callable[[int, int], None]
 
@@ -81,7 +82,7 @@ def run_depth(
 
     Raises:
         DataError: Nothing at `path` can be read, or `out` holds files of something else.
-        CheckpointError: The model is damaged.
+        CheckpointError: The model is damaged, or the translator before it is of another kind.
         CameraError: The camera file does not fit the pictures.
         StorageError: The disk is full or `out` cannot be written.
     """
@@ -91,13 +92,16 @@ def run_depth(
     lens = Lens.from_settings(settings)
     prepare_folder(out, path)
     predictor = _loaded(model, settings.device)
-    run = _Run(media, predictor, Results(out, settings, lens, _expected(media, settings)), progress)
+    adapter = load_adapter(settings.adapt, settings.device) if settings.adapt else None
+    seen_by = predictor if adapter is None else AdaptedEstimator(predictor, adapter)
+    run = _Run(media, seen_by, Results(out, settings, lens, _expected(media, settings)), progress)
     if media.kind == "picture":
         run.work(None)
     else:
         write_atomically(out / "video.mp4", run.work)
     report = run.report(time.monotonic() - started)
-    record = RunRecord(settings, media, lens, model_facts(model, predictor))
+    facts = None if adapter is None else adapter.facts
+    record = RunRecord(settings, media, lens, model_facts(model, predictor), facts)
     record.write(out, run.frames, run.problems, report.seconds)
     return report
 

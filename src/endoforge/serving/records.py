@@ -60,12 +60,21 @@ class FrameRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Everything about a run that is not a frame."""
+    """Everything about a run that is not a frame.
+
+    Attributes:
+        settings: As given.
+        media: What the pictures came from.
+        lens: The camera, or the one that is assumed.
+        model: Name and card of the depth network.
+        adapted_by: Name, method and hash of the translator before it; None without one.
+    """
 
     settings: RunSettings
     media: Media
     lens: "Lens"
     model: Mapping[str, Any]
+    adapted_by: Mapping[str, Any] | None = None
 
     def write(
         self,
@@ -89,6 +98,7 @@ class RunRecord:
                 "note": NO_TRUTH,
                 "input": {"name": self.media.path.name, "kind": self.media.kind},
                 "model": dict(self.model),
+                "adapted_by": None if self.adapted_by is None else dict(self.adapted_by),
                 "camera": self.lens.to_dict(),
                 "depth": {"unit": "mm", "meaning": "z in the camera frame", "invalid": 0},
                 "colour_range_mm": list(self.settings.range_mm),

@@ -34,6 +34,11 @@ class RunSettings(Settings):
     frames_per_second: float = Field(
         10.0, gt=0, le=120, description="rate of the video that is made of a folder of pictures"
     )
+    adapt: str | None = Field(
+        None,
+        description="translator of method reverse that stands before the depth network: a RUN "
+        "folder or a shipped name",
+    )
     limit: int | None = Field(None, ge=1, description="stop after so many frames")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where the network runs: auto, cpu or cuda"

@@ -215,13 +215,18 @@ def _gradient_difference(made: Tensor, source: Tensor, counts: Tensor) -> Float[
 
 
 class _FeatureDifference:
-    """The mean absolute difference of frozen features, averaged over levels."""
+    """The mean absolute difference of frozen features, averaged over levels.
+
+    The frozen network is read when it is first needed: to use a translator nobody needs it.
+    """
 
     def __init__(self, model: str, levels: int) -> None:
-        self._features = FrozenFeatures(model, levels)
+        self._model, self._levels = model, levels
+        self._features: FrozenFeatures | None = None
 
     def __call__(self, made: Tensor, source: Tensor, counts: Tensor) -> Float[Tensor, ""]:
-        self._features.to(made.device)
+        if self._features is None:
+            self._features = FrozenFeatures(self._model, self._levels).to(made.device)
         with torch.no_grad():
             wanted = self._features(hide(source, counts))
         found = self._features(hide(made, counts))
