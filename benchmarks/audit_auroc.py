@@ -6,8 +6,9 @@
 Good translations are known by construction. A data set of several `randomise.conditions` gives the
 same scene rendered in another look; with =REAL, a folder of real pictures, every other data set
 gives looks that keep geometry to the pixel. The looks, scenes and real pictures of --fit and --test
-must differ; @A-B takes the scenes from A to B only. Without --fit the shipped calibration is measured. Examples are kept in FOLDER, so the
-same command goes on; FOLDER/calibration.json is what --fit learned.
+must differ; @A-B takes the scenes from A to B only. Without --fit the shipped calibration is
+measured. Examples are kept in FOLDER, so the same command goes on; FOLDER/calibration.json is what
+--fit learned.
 """
 
 import argparse
@@ -140,7 +141,8 @@ def examples_of(spec: str, role: str, options: Any) -> list[dict]:
                 bad = good if damage == "good" else plant(damage, good, known, donors, rng)
                 if bad is not None:
                     rows.append({"set": Path(path).name, "scene": scene, "look": look,
-                                 "damage": damage, "measures": measurer.measure(frame, bad)})  # fmt: skip
+                                 "damage": damage,
+                                 "measures": measurer.measure(frame, bad)})  # fmt: skip
             print(f"{path} {number}", file=sys.stderr, flush=True)
     file.write_text(json.dumps(rows))
     return rows
@@ -198,7 +200,8 @@ def with_interval(rows: Sequence[dict], scores: np.ndarray, damage: str) -> dict
     low, high = np.quantile(draws, (0.025, 0.975))
     value = auroc(scores[bad], scores[good])
     return {"auroc": round(value, 4), "low": round(float(low), 4), "high": round(float(high), 4),
-            "frames": int(bad.sum()), "found": round(float((scores[bad] >= 0.5).mean()), 3)}  # fmt: skip
+            "frames": int(bad.sum()),
+            "found": round(float((scores[bad] >= 0.5).mean()), 3)}  # fmt: skip
 
 
 def table_of(rows: Sequence[dict], calibration: Calibration) -> dict[str, Any]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A drawn frame with exact labels: two discs before a wall, with texture, shading and a surround."""
+"""A drawn frame with exact labels: two discs before a wall, textured, shaded, in a surround."""
 
 import cv2
 import numpy as np

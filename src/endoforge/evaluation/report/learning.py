@@ -13,6 +13,9 @@ from endoforge.evaluation.report.charts import Chart, Series, line_chart
 #: Width of the window of the smoothed curve, as a share of all reports.
 _WINDOW = 0.06
 
+#: Colours of curves in the style sheet.
+_COLOURS = 6
+
 _BOOKKEEPING = {"step", "wall_s", "skipped", "learning_rate"}
 _ERRORS = ("abs_rel", "abs_rel_median_scaled", "abs_rel_scale_shifted", "rmse_log", "log10")
 
@@ -33,13 +36,14 @@ def learning_charts(metrics: Sequence[Mapping[str, Any]]) -> list[Curves]:
     losses = [name for name in names if not name.startswith("validation/")]
     errors = [f"validation/{name}" for name in _ERRORS if f"validation/{name}" in names]
     charts = []
-    if losses:
+    for title, names in _by_player(losses):
         charts.append(
             _curves(
-                "Training losses",
+                title,
                 metrics,
-                losses,
-                "Faint: each report's mean. Strong: the same, smoothed. Logarithmic scale.",
+                names,
+                "Faint: each report's mean. Strong: the same, smoothed. Logarithmic scale where "
+                "all are positive.",
             )
         )
     if errors:
@@ -55,6 +59,19 @@ def learning_charts(metrics: Sequence[Mapping[str, Any]]) -> list[Curves]:
 
 
 # ---- inside -------------------------------------------------------------------------------------
+
+
+def _by_player(losses: Sequence[str]) -> list[tuple[str, list[str]]]:
+    """Losses of one player together, at most as many in a chart as there are colours."""
+    players: dict[str, list[str]] = {}
+    for name in losses:
+        players.setdefault(name.partition("/")[0], []).append(name)
+    groups = []
+    for player, names in players.items():
+        title = "Training losses" + (f" of {player}" if len(players) > 1 else "")
+        parts = range(0, len(names), _COLOURS)
+        groups += [(title, names[start : start + _COLOURS]) for start in parts]
+    return groups
 
 
 def _curves(

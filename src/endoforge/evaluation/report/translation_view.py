@@ -202,7 +202,8 @@ def _charts(audit: Audit) -> tuple[tuple[Markup, str], ...]:
         edges = np.linspace(0, max(4.0, float(np.quantile(shift, 0.99))), 33)
         chart = Chart("Histogram of displacement", "95 % quantile within a frame, px", "share, %")
         counts = np.histogram(np.minimum(shift, edges[-1]), edges)[0]
-        text = f"Displacement that 5 % of a frame exceed; the median frame has {np.median(shift):.1f} px."
+        middle = np.median(shift)
+        text = f"Displacement that 5 % of a frame exceed; the median frame has {middle:.1f} px."
         charts.append((histogram(chart, edges.tolist(), counts.tolist()), text))
     return tuple(charts)
 
@@ -214,6 +215,6 @@ def _sentence(dataset: Dataset, audit: Audit | None) -> str:
             f"{Path(dataset.path).name}."
         )
     return (
-        f"The audit judged {len(audit.scores):,} frames and rejected {len(audit.rejected):,}, those "
-        f"with a score of {audit.threshold:g} or more. Training and export leave them out."
+        f"The audit judged {len(audit.scores):,} frames and rejected {len(audit.rejected):,}, "
+        f"those with a score of {audit.threshold:g} or more. Training and export leave them out."
     )
