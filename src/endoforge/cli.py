@@ -245,7 +245,7 @@ def realism(
 
 @app.command()
 def reproduce(
-    experiment: Annotated[str, typer.Argument(help="Experiment: cinematic.")],
+    experiment: Annotated[str, typer.Argument(help="Experiment: cinematic or reverse.")],
     out: OutOption,
     scale: Annotated[str, typer.Option(help="quick or full.")] = "quick",
     assignments: SetOption = None,
@@ -267,12 +267,18 @@ def run(
     model: Annotated[str, typer.Argument(help="Model: depth, a RUN folder or a model folder.")],
     path: Annotated[Path, typer.Argument(help="Picture, folder of pictures or video.")],
     out: OutOption,
+    adapt: Annotated[
+        str | None,
+        typer.Option(help="Translator of method reverse to see pictures through, e.g. a RUN."),
+    ] = None,
     assignments: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Estimate depth on a picture, a folder or a video."""
     with _progress("run", "frames", as_json) as progress:
-        report = verbs.run(model, path, out=out, assignments=assignments or (), progress=progress)
+        report = verbs.run(
+            model, path, out=out, adapt=adapt, assignments=assignments or (), progress=progress
+        )
     _show(report, f"{report.frames} frames written to {out}", as_json)
     for warning in report.warnings:
         print(warning, file=sys.stderr)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from endoforge.evaluation.audit.run import AuditReport
     from endoforge.evaluation.depth import DepthEvaluation
     from endoforge.evaluation.experiments.outcome import ExperimentResult
+    from endoforge.evaluation.experiments.reverse_outcome import ReverseResult
     from endoforge.evaluation.realism import Realism
     from endoforge.frames.check import CheckReport
     from endoforge.frames.exports.export import ExportReport
@@ -292,6 +293,7 @@ def run(
     path: AnyPath,
     *,
     out: AnyPath,
+    adapt: AnyPath | None = None,
     assignments: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> "RunReport":
@@ -301,13 +303,16 @@ def run(
         model: ``"depth"`` for the shipped model, a RUN folder or a model folder.
         path: The picture, folder or video file.
         out: Folder for side-by-side pictures, 16-bit depth, point clouds and video.
+        adapt: A translator of method reverse that stands before the depth network: a RUN folder or
+            a shipped name; None for none.
         assignments: ``"key=value"`` strings that override `serving.depth.RunSettings`.
         progress: Called with (frames done, frames in all).
     """
     from endoforge.serving.depth import run_depth
     from endoforge.serving.settings import RunSettings
 
-    settings = validate(RunSettings, override({}, assignments))
+    first = {} if adapt is None else {"adapt": str(adapt)}
+    settings = validate(RunSettings, override(first, assignments))
     return run_depth(str(model), Path(path), Path(out), settings, progress)
 
 
@@ -318,11 +323,11 @@ def reproduce(
     scale: str = "quick",
     assignments: Sequence[str] = (),
     say: Callable[[str], None] = lambda text: None,
-) -> "ExperimentResult":
+) -> "ExperimentResult | ReverseResult":
     """Run a paper's experiment again and say which of its claims held.
 
     Args:
-        experiment: ``"cinematic"``.
+        experiment: ``"cinematic"`` or ``"reverse"``.
         out: Folder of everything that it makes; the same call goes on where it was stopped.
         scale: ``"quick"`` for two cores, ``"full"`` for a GPU.
         assignments: ``"key=value"`` strings that override the experiment's settings.
@@ -332,18 +337,26 @@ def reproduce(
         SettingsError: There is no such experiment or scale, or a setting is wrong.
         EndoforgeError: A part of it failed; names it.
     """
+    from endoforge.evaluation.experiments.reverse_settings import (
+        ReverseExperiment,
+        reverse_experiment,
+    )
     from endoforge.evaluation.experiments.settings import (
         SCALES,
         CinematicExperiment,
         cinematic_experiment,
     )
 
-    if experiment != "cinematic":
-        raise SettingsError(f"there is no experiment {experiment!r}; there is cinematic")
+    if experiment not in ("cinematic", "reverse"):
+        raise SettingsError(f"there is no experiment {experiment!r}; known: cinematic, reverse")
     if scale not in SCALES:
         raise SettingsError(f"scale must be {' or '.join(SCALES)}, got {scale!r}")
-    values = override(cinematic_experiment(scale), assignments)
-    settings = validate(CinematicExperiment, values)
+    if experiment == "reverse":
+        told = validate(ReverseExperiment, override(reverse_experiment(scale), assignments))
+        from endoforge.evaluation.experiments.reverse import reproduce_reverse
+
+        return reproduce_reverse(Path(out), told, say)
+    settings = validate(CinematicExperiment, override(cinematic_experiment(scale), assignments))
     from endoforge.evaluation.experiments.cinematic import reproduce_cinematic
 
     return reproduce_cinematic(Path(out), settings, say)
