@@ -84,6 +84,54 @@ def _pix2pix(settings: Any, channels: "Channels") -> "TranslationTask":
     return Pix2pixTask(settings, channels)
 
 
+def _cyclegan_settings() -> type[TranslationSettings]:
+    from endoforge.translation.tasks.cyclegan_settings import CycleGanSettings
+
+    return CycleGanSettings
+
+
+def _cyclegan(settings: Any, channels: "Channels") -> "TranslationTask":
+    from endoforge.translation.tasks.cyclegan import CycleGanTask
+
+    return CycleGanTask(settings, channels)
+
+
+def _cut_settings() -> type[TranslationSettings]:
+    from endoforge.translation.tasks.cut_settings import CutSettings
+
+    return CutSettings
+
+
+def _cut(settings: Any, channels: "Channels") -> "TranslationTask":
+    from endoforge.translation.tasks.cut import CutTask
+
+    return CutTask(settings, channels)
+
+
+def _munit_settings() -> type[TranslationSettings]:
+    from endoforge.translation.tasks.munit_settings import MunitSettings
+
+    return MunitSettings
+
+
+def _munit(settings: Any, channels: "Channels") -> "TranslationTask":
+    from endoforge.translation.tasks.munit import MunitTask
+
+    return MunitTask(settings, channels)
+
+
+def _content_munit_settings() -> type[TranslationSettings]:
+    from endoforge.translation.tasks.content_munit_settings import ContentMunitSettings
+
+    return ContentMunitSettings
+
+
+def _content_munit(settings: Any, channels: "Channels") -> "TranslationTask":
+    from endoforge.translation.tasks.content_munit import ContentMunitTask
+
+    return ContentMunitTask(settings, channels)
+
+
 def _reverse_settings() -> type[TranslationSettings]:
     from endoforge.translation.tasks.reverse_settings import ReverseSettings
 
@@ -100,6 +148,10 @@ _ALL: tuple[Method, ...] = (
     Method("gan", _gan_settings, "noise", _gan),
     Method("dcgan", _dcgan_settings, "noise", _dcgan),
     Method("pix2pix", _pix2pix_settings, "paired", _pix2pix),
+    Method("cyclegan", _cyclegan_settings, "unpaired", _cyclegan),
+    Method("cut", _cut_settings, "unpaired", _cut),
+    Method("munit", _munit_settings, "unpaired", _munit),
+    Method("content-munit", _content_munit_settings, "unpaired", _content_munit),
     Method("reverse", _reverse_settings, "unpaired", _reverse, reverse=True),
 )
 

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
+from endoforge.translation.networks.equivalents import DoublingConv, FewOutputsConv
 from endoforge.translation.networks.normalisation import (
     adaptive_instance_norm,
     forgets_bias,
@@ -17,6 +18,8 @@ from endoforge.translation.networks.normalisation import (
     spectral,
 )
 from endoforge.translation.networks.settings import Activation, NormName, Padding, Upsampling
+
+_WIDE, _FEW = 7, 4  # kernels and channels of the last layers of generators
 
 LEAK = 0.2  # slope of LeakyReLU below 0, in all the papers
 
@@ -60,20 +63,29 @@ class ConvBlock(nn.Sequential):
     def __init__(
         self, inputs: int, outputs: int, kernel: int, stride: int = 1, finish: Finish = Finish()
     ) -> None:
-        convolution = nn.Conv2d(
-            inputs,
-            outputs,
-            kernel,
-            stride,
-            padding=(kernel - 1) // 2,
-            padding_mode=finish.padding,
-            bias=not forgets_bias(finish.norm),
-        )
+        convolution = _convolution(inputs, outputs, (kernel, stride), finish)
         super().__init__(
             spectral(convolution, finish.spectral),
             normalisation(finish.norm, outputs),
             activation(finish.activation),
         )
+
+
+def _convolution(inputs: int, outputs: int, window: tuple[int, int], finish: Finish) -> nn.Conv2d:
+    kernel, stride = window
+    bias = not forgets_bias(finish.norm)
+    wide = kernel == _WIDE and stride == 1
+    if wide and outputs <= _FEW and bias and finish.padding == "reflect":
+        return FewOutputsConv(inputs, outputs, kernel)
+    return nn.Conv2d(
+        inputs,
+        outputs,
+        kernel,
+        stride,
+        padding=(kernel - 1) // 2,
+        padding_mode=finish.padding,
+        bias=bias,
+    )
 
 
 class ResidualBlock(nn.Module):
@@ -128,6 +140,12 @@ def upsampling_block(
         finish: What surrounds the convolution; a transposed one pads with zeros.
         kernel: Side of the convolution, px: for a transposed one 3 or 4.
     """
+    if kind == "resize" and kernel == 5:
+        return nn.Sequential(
+            spectral(DoublingConv(inputs, outputs, not forgets_bias(finish.norm)), finish.spectral),
+            normalisation(finish.norm, outputs),
+            activation(finish.activation),
+        )
     if kind == "resize":
         doubling = nn.Upsample(scale_factor=2, mode="nearest")
         return nn.Sequential(doubling, ConvBlock(inputs, outputs, kernel, finish=finish))
