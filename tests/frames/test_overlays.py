@@ -69,6 +69,7 @@ def test_a_flat_green_box_is_found_and_a_blue_instrument_is_not():
     mask = coloured_inserts(image)
     assert mask[222:278, 12:88].all()
     assert not mask[:, 140:].any()
+    assert not coloured_inserts(np.full((60, 80, 3), (40, 90, 220), np.uint8)).any()  # all dyed
 
 
 def test_a_rectangle_of_the_user_is_at_least_as_large_as_asked():

@@ -78,7 +78,7 @@ def coloured_inserts(
     found = np.zeros_like(closed)
     count, _, facts, _ = cv2.connectedComponentsWithStats(closed, connectivity=4)
     for left, upper, wide, tall, area in facts[1:count].tolist():
-        if area > 0.004 * closed.size and area > 0.8 * wide * tall:
+        if 0.004 < area / closed.size < 0.25 and area > 0.8 * wide * tall:
             found[max(0, upper - 2) : upper + tall + 2, max(0, left - 2) : left + wide + 2] = 1
     return _as_large(found.astype(bool), height, width)
 
