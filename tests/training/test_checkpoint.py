@@ -13,9 +13,16 @@ from endoforge.training.checkpoint import (
     newest_checkpoint,
     save_checkpoint,
 )
-from endoforge.training.sealed import update_content
+from endoforge.training.sealed import read_sealed, update_content
 from endoforge.training.task import train_step
-from training.toys import Regression, Stripes, Translation, line_batch, picture_batch
+from training.toys import (
+    Regression,
+    Remembering,
+    Stripes,
+    Translation,
+    line_batch,
+    picture_batch,
+)
 
 
 def moment_of(task):
@@ -136,3 +143,42 @@ def test_a_newer_version_is_refused(tmp_path):
     update_content(path, "state", {"format_version": 99})
     with pytest.raises(CheckpointError, match="update Endoforge"):
         load_checkpoint(path, trained(), {"seed": 1})
+
+
+def test_what_a_task_remembers_comes_back(tmp_path):
+    moment = moment_of(Remembering())
+    for step in range(3):
+        train_step(moment.task, line_batch(step))
+    path = save_checkpoint(tmp_path, moment, 3, content())
+    fresh = moment_of(Remembering())
+    load_checkpoint(path, fresh, {"seed": 1})
+    assert torch.equal(fresh.task.kept, moment.task.kept)
+    for one in (moment, fresh):
+        torch.manual_seed(5)
+        train_step(one.task, line_batch(3))
+    assert torch.equal(fresh.task.kept, moment.task.kept)
+
+
+def test_a_player_without_an_average_has_none_in_its_checkpoint(tmp_path):
+    task = Translation()
+    averages = {"translator": WeightsAverage(task.players["translator"].networks, 0.9)}
+    moment = Moment(task, averages)
+    updates = {"average_updates": {"translator": 0}}
+    path = save_checkpoint(tmp_path, moment, 1, {**content(), **updates})
+    load_checkpoint(path, moment, {"seed": 1})
+    names = read_sealed(path, "state", "training-checkpoint", 1)[0]
+    assert {n.split(".")[1] for n in names if n.startswith("average.")} == {"translator"}
+
+
+def test_all_that_differs_is_named_with_its_path(tmp_path):
+    saved = {"fingerprint": {"loss": {"l1": 1.0, "fool": 2.0}, "seed": 1}}
+    path = save_checkpoint(tmp_path, trained(), 1, content(**saved))
+    with pytest.raises(CheckpointError, match=r"loss\.l1 = 1\.0 but .* 3\.0; seed differ too"):
+        load_checkpoint(path, trained(), {"loss": {"l1": 3.0, "fool": 2.0}, "seed": 2})
+
+
+def test_a_setting_that_came_later_counts_as_its_value_of_then(tmp_path):
+    path = save_checkpoint(tmp_path, trained(), 1, content())
+    load_checkpoint(path, trained(), {"seed": 1, "schedule": "cosine"}, {"schedule": "cosine"})
+    with pytest.raises(CheckpointError, match="schedule = 'cosine' but"):
+        load_checkpoint(path, trained(), {"seed": 1, "schedule": "linear"}, {"schedule": "cosine"})

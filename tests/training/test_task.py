@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from endoforge.training.task import Task, train_step
-from training.toys import Regression, Translation, line_batch
+from training.toys import Regression, Remembering, Translation, line_batch
 
 
 def state(task):
@@ -76,3 +76,52 @@ def test_long_gradients_are_shortened():
     train_step(task, line_batch(0), max_gradient_norm=1e-3)
     lengths = [p.grad.norm() ** 2 for p in task.network.parameters()]
     assert float(sum(lengths)) ** 0.5 == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_without_a_limit_gradients_keep_their_length():
+    lengths = []
+    for limit in (None, 1e9):
+        torch.manual_seed(0)
+        task = Regression()
+        train_step(task, line_batch(0), max_gradient_norm=limit)
+        lengths.append([p.grad.clone() for p in task.network.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*lengths, strict=True))
+
+
+def test_a_player_without_losses_rests():
+    class Resting(Translation):
+        def losses(self, player, batch, outputs):
+            return super().losses(player, batch, outputs) if player == "judge" else {}
+
+    task = Resting()
+    before = state(task)
+    report = train_step(task, {"sim": torch.ones(4, 1), "real": torch.ones(4, 1)})
+    moved = {key.split(".")[0] for key, v in state(task).items() if not torch.equal(v, before[key])}
+    assert moved == {"judge"}
+    assert set(report.losses) == {"judge/real", "judge/translated"}
+
+
+def test_what_a_task_remembers_is_kept_after_good_steps_only():
+    task = Remembering()
+    train_step(task, line_batch(0))
+    kept = task.kept.clone()
+    assert kept > 0
+    bad = dict(line_batch(1))
+    bad["x"] = bad["x"] * float("nan")
+    assert train_step(task, bad).trouble
+    assert torch.equal(task.kept, kept)
+
+
+def test_one_bad_player_stops_the_step_for_all_that_follow():
+    class Broken(Translation):
+        def losses(self, player, batch, outputs):
+            losses = dict(super().losses(player, batch, outputs))
+            if player == "translator":
+                losses["fool"] = losses["fool"] * float("nan")
+            return losses
+
+    task = Broken()
+    before = state(task)
+    report = train_step(task, {"sim": torch.ones(4, 1), "real": torch.ones(4, 1)})
+    assert "translator/fool = nan" in report.trouble
+    assert all(torch.equal(value, before[key]) for key, value in state(task).items())

@@ -15,9 +15,9 @@ from endoforge.errors import CheckpointError, TrainingDiverged
 from endoforge.training.checkpoint import list_checkpoints
 from endoforge.training.record import read_metrics
 from endoforge.training.sealed import read_sealed
-from endoforge.training.trainer import rate_at, train
+from endoforge.training.trainer import Training, make_fabric, rate_at, train
 from training import toys
-from training.toys import line_batch, toy_settings, toy_training, weights_of
+from training.toys import Remembering, line_batch, toy_settings, toy_training, weights_of
 
 
 class StoppedError(Exception):
@@ -217,6 +217,34 @@ def test_the_rate_warms_up_linearly_and_falls_along_half_a_cosine():
     assert rate_at(55, settings) == pytest.approx(0.55)
     assert rate_at(105, settings) == pytest.approx(0.1)
     assert rate_at(10**6, settings) == pytest.approx(0.1)
+
+
+def test_a_constant_rate_stays_and_a_linear_one_falls_after_its_hold():
+    constant = toy_settings(steps=100, warm_up=0, schedule="constant")
+    assert [rate_at(step, constant) for step in (0, 50, 99)] == [1.0, 1.0, 1.0]
+    linear = toy_settings(steps=100, warm_up=0, schedule="linear", hold=0.5, final_rate=0.0)
+    found = [rate_at(step, linear) for step in (0, 50, 75, 100)]
+    assert found == pytest.approx([1.0, 1.0, 0.5, 0.0])
+
+
+def test_a_halving_rate_halves_every_so_many_steps():
+    settings = toy_settings(steps=100, warm_up=0, schedule="halving", halve_every=30)
+    assert [rate_at(step, settings) for step in (0, 29, 30, 60, 90)] == [1, 1, 0.5, 0.25, 0.125]
+
+
+def test_what_a_task_remembers_survives_a_stop(tmp_path):
+    def trained(folder, batches=line_batch):
+        settings = toy_settings()
+        fabric = make_fabric(settings)
+        training = Training(Remembering(), batches, settings, folder)
+        train(training, fabric)
+        return training.task.kept
+
+    whole = trained(tmp_path / "whole")
+    with pytest.raises(StoppedError):
+        trained(tmp_path / "broken", stop_at(27))
+    torch.manual_seed(99)
+    assert torch.equal(trained(tmp_path / "broken"), whole)
 
 
 def test_validation_and_export_see_the_averaged_weights_in_evaluation_mode(tmp_path):

@@ -17,10 +17,11 @@ from endoforge.training.trainer import Training, make_fabric, train
 
 
 class Regression:
-    """Learns y = 2 x₁ - x₂ with a normalised hidden layer."""
+    """Learns y = 2 x₁ - x₂ with a hidden layer, normalised if wanted."""
 
-    def __init__(self, width: int = 8) -> None:
-        hidden = [nn.Linear(2, width), nn.BatchNorm1d(width), nn.Tanh()]
+    def __init__(self, width: int = 8, norm: bool = True) -> None:
+        between = nn.BatchNorm1d(width) if norm else nn.Identity()
+        hidden = [nn.Linear(2, width), between, nn.Tanh()]
         self.network = nn.Sequential(*hidden, nn.Linear(width, 1))
         optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-2)
         self.players = {"line": Player(nn.ModuleList([self.network]), optimiser)}
@@ -75,6 +76,28 @@ class Translation:
             "real": (self.judge_real(batch["real"]) - 1).square().mean(),
             "translated": self.judge_real(translated.detach()).square().mean(),
         }
+
+
+class Remembering(Regression):
+    """Also counts its good steps and draws a random number in each."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept, self.seen = torch.zeros(()), torch.zeros(())
+
+    def forward(self, batch: Batch) -> Batch:
+        self.seen = torch.rand(())
+        return super().forward(batch)
+
+    def state(self) -> Mapping[str, Tensor]:
+        return {"kept": self.kept}
+
+    def load_state(self, state: Mapping[str, Tensor]) -> None:
+        self.kept = state["kept"].clone()
+
+    def settle(self, kept: bool) -> None:
+        if kept:
+            self.kept = 0.5 * self.kept + self.seen
 
 
 def line_batch(step: int) -> Batch:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from endoforge.streams import stream
 from endoforge.training.task import Batch
@@ -33,10 +33,6 @@ class Processes(Protocol):
         """Where this one computes."""
         ...
 
-    def all_gather(self, data: Tensor) -> Tensor:
-        """Return the tensors of all processes along a new first axis."""
-        ...
-
     def barrier(self) -> None:
         """Wait until all have come here."""
         ...
@@ -48,10 +44,6 @@ class Alone:
     world_size = 1
     global_rank = 0
     device = torch.device("cpu")
-
-    def all_gather(self, data: Tensor) -> Tensor:
-        """Return the tensor along a new first axis."""
-        return data[None]
 
     def barrier(self) -> None:
         """Wait for nobody."""
@@ -99,9 +91,11 @@ def gathered(values: Mapping[str, Tensor], prefix: str, processes: Processes) ->
         return {prefix + name: value for name, value in values.items()}
     found: dict[str, Tensor] = {}
     for name, value in values.items():
-        every = processes.all_gather(value).cpu().reshape(processes.world_size, *value.shape)
+        here = value.to(processes.device).contiguous()
+        every = [torch.empty_like(here) for _ in range(processes.world_size)]
+        distributed.all_gather(every, here)
         for rank, one in enumerate(every):
-            found[_of(rank) + prefix + name] = one.clone()
+            found[_of(rank) + prefix + name] = one.cpu()
     return found
 
 

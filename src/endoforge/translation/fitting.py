@@ -86,6 +86,8 @@ def sides_of(method: Method, data: Sequence[Path], real: Sequence[Path]) -> Side
         case "unpaired":
             sides = Sides(pictures, given) if method.reverse else Sides(given, pictures)
     if not sides.target or (not sides.source and method.data != "noise"):
+        if method.data == "noise":
+            raise DataError(f"{method.name} needs pictures to learn from, got none; give --real")
         missing = "--data" if not given else "--real"
         raise DataError(
             f"{method.name} needs data sets (--data) and real pictures (--real), got nothing for "

@@ -95,7 +95,7 @@ def ms_ssim(
 
 
 def _ssim(one: Tensor, other: Tensor, mask: Tensor, value_range: float) -> tuple[Tensor, Tensor]:
-    """Return mean similarity and mean contrast-structure, ``batch channels``."""
+    """Return mean similarity and mean contrast-structure of each picture."""
     c1, c2 = (_K1 * value_range) ** 2, (_K2 * value_range) ** 2
     stack = torch.cat([one, other, one * one, other * other, one * other], dim=1) * mask
     blurred = _blurred(torch.cat([stack, mask], dim=1))
@@ -110,9 +110,9 @@ def _ssim(one: Tensor, other: Tensor, mask: Tensor, value_range: float) -> tuple
 
 
 def _weighted(values: Tensor, share: Tensor) -> Tensor:
-    """Return the mean by what counts; 1 where nothing does."""
-    total = share.sum(dim=(2, 3))
-    mean = (values * share).sum(dim=(2, 3)) / total.clamp(min=1e-6)
+    """Return each picture's mean by what counts; 1 where nothing does."""
+    total = share.sum(dim=(1, 2, 3))
+    mean = (values.mean(dim=1, keepdim=True) * share).sum(dim=(1, 2, 3)) / total.clamp(min=1e-6)
     return torch.where(total > 1e-6, mean, 1.0)
 
 

@@ -4,7 +4,9 @@
 Imports no tensor library, so that the command line can build settings fast.
 """
 
-from pydantic import Field, model_validator
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
 
 from endoforge.translation.networks.settings import (
     GeneratorSettings,
@@ -46,6 +48,11 @@ class Pix2pixSettings(TranslationSettings):
         10.0, ge=0, description="weight of the gradient penalty, wasserstein only; Gulrajani 2017"
     )
     pictures: PictureSettings = PictureSettings(height=286, crop=256)
+
+    @field_validator("generator", mode="before")
+    @classmethod
+    def _is_a_unet_unless_named(cls, value: Any) -> Any:
+        return {"kind": "unet", **value} if isinstance(value, dict) else value
 
     @model_validator(mode="after")
     def _divides(self) -> "Pix2pixSettings":
