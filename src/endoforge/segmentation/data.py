@@ -60,8 +60,9 @@ def load_masked_frames(
     size: tuple[int, int],
     cache: Path,
     progress: Callable[[int, int], None],
+    with_rejected: bool = False,
 ) -> MaskedFrames:
-    """Return all frames of some data sets at one size, decoding them only if the cache lacks them.
+    """Return the frames of some data sets at one size, decoding them only if the cache lacks them.
 
     Args:
         data: Data set folders.
@@ -69,9 +70,10 @@ def load_masked_frames(
         size: Width and height, px.
         cache: Folder for the flat files; whole or not there at all.
         progress: Called with frames done and frames in all while decoding.
+        with_rejected: Use frames too that an audit of a translation rejected.
 
     Raises:
-        DataError: A data set is damaged; names the shard.
+        DataError: A data set is damaged, naming the shard, or all frames are rejected.
         StorageError: The disk is full.
     """
     tables = [scheme.table(Dataset.open(path).manifest.labels) for path in data]
@@ -87,7 +89,7 @@ def load_masked_frames(
         "version": _CACHE_VERSION,
         "labels": [table.tolist() for table in tables],
     }
-    found = load_flat(FlatRequest(data, size, planes, key), cache, progress)
+    found = load_flat(FlatRequest(data, size, planes, key, with_rejected), cache, progress)
     return MaskedFrames(found["image"], found["label"], found["sequence"])
 
 

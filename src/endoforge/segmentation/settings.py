@@ -91,6 +91,9 @@ class SegmentationSettings(TrainerSettings):
     height: int = Field(128, ge=16, le=2048, description="height of training pictures, px")
     validation_share: float = Field(0.1, ge=0, lt=1, description="sequences held out, share")
     validation_frames: int = Field(256, ge=1, description="frames per validation, at most")
+    with_rejected: bool = Field(
+        False, description="learn from frames too that the audit of a translation rejected"
+    )
     cache: str = Field(
         "", description="folder to keep decoded frames in; empty: in the run, removed at its end"
     )

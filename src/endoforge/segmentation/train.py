@@ -33,6 +33,9 @@ from endoforge.training.report import (
 from endoforge.training.settings import MAY_CHANGE
 from endoforge.training.trainer import Training, make_fabric, train
 
+#: Settings that the fingerprint has in another form: hashes of the frames and of first weights.
+_SAID_OTHERWISE = {"cache", "start_from", "with_rejected"}
+
 
 def train_segmentation(
     data: Sequence[Path],
@@ -66,13 +69,14 @@ def train_segmentation(
     scheme = scheme_of(data, settings)
     if dry_run:
         network = SegmentationUNet(settings.network, len(scheme.names))
-        frames = sum(len(Dataset.open(path)) for path in data)
+        sets = [Dataset.open(path, with_rejected=settings.with_rejected) for path in data]
+        frames = sum(len(one) - len(one.left_out) for one in sets)
         return _report(settings, out, frames, network)
     cache = Path(settings.cache) if settings.cache else out / "cache"
-    size = (settings.width, settings.height)
-    decoded = load_masked_frames(data, scheme, size, cache, log_decoding)
+    size, rejected = (settings.width, settings.height), settings.with_rejected
+    decoded = load_masked_frames(data, scheme, size, cache, log_decoding, rejected)
     split = split_frames(decoded.sequence, settings.validation_share, settings.seed)
-    run = SegmentationRun(decoded, scheme, split, data_fingerprint(data), out, settings)
+    run = SegmentationRun(decoded, scheme, split, data_fingerprint(data, rejected), out, settings)
     report = train_on_masks(run, resume, progress)
     shutil.rmtree(out / "cache", ignore_errors=True)
     return report
@@ -124,7 +128,7 @@ def _first_network(run: SegmentationRun) -> SegmentationUNet:
 
 def _fingerprint(run: SegmentationRun) -> dict[str, Any]:
     """What decides the numbers of a training, and so must agree when it goes on."""
-    settings = run.settings.model_dump(mode="json", exclude={*MAY_CHANGE, "cache", "start_from"})
+    settings = run.settings.model_dump(mode="json", exclude={*MAY_CHANGE, *_SAID_OTHERWISE})
     start = run.settings.start_from
     weights = sha256_of(find_model(start) / "model.safetensors") if start else "none"
     return {"data": run.data, "first_weights": weights, **settings}
