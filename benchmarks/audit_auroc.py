@@ -38,6 +38,7 @@ from endoforge.evaluation.audit.measures import LONGEST_PX, Measurer
 from endoforge.evaluation.audit.planting import DAMAGES, EXPERT_OF, TOO_SMALL, plant
 from endoforge.frames.dataset import Dataset
 from endoforge.frames.frame import Frame
+from endoforge.frames.storage import append_line
 from endoforge.streams import stream
 
 #: Draws of the bootstrap, which resamples scenes (sequences of one anatomy), not frames.
@@ -48,35 +49,31 @@ _DRAWS = 1000
 
 
 def good_pairs(
-    dataset: Dataset, real: list[np.ndarray], looks: Mapping[str, Look], count: int, scenes: range
-) -> Iterator[tuple[int, str, Frame, np.ndarray, tuple[np.ndarray, np.ndarray]]]:
-    """Scene, look, frame, good translation, and another translation of that look with its frame."""
-    conditions = dataset.manifest.settings.get("randomise", {}).get("conditions", 1)
+    dataset: Dataset, real: list[np.ndarray], looks: Mapping[str, Look], options: Any, scenes: range
+) -> Iterator[tuple[bool, int, str, Frame, np.ndarray, tuple[np.ndarray, Frame]]]:
+    """Whether to damage it, scene, look, frame, good translation, and another of that look."""
+    conditions = conditions_of(dataset)
     rng = stream(scenes.start, "audit pairs")
+    total = options.count + options.more_good
     if conditions > 1:
-        yield from rendered_anew(
-            dataset, conditions, [scenes[k % len(scenes)] for k in range(count)], rng
-        )
+        turns = [scenes[number % len(scenes)] for number in range(total)]
+        for number, pair in enumerate(rendered_anew(dataset, conditions, turns, rng)):
+            yield number < options.count, *pair
     length = dataset.sequences[0].frames * conditions
-    first, last = scenes.start * length, min(len(dataset), scenes.stop * length)
-    places = np.unique(np.linspace(first, last - 1, count).astype(int))
-    for place in places if real else ():
-        frame, other = dataset.frame(int(place)), dataset.frame(int(rng.choice(places)))
+    ends = scenes.start * length, min(len(dataset), scenes.stop * length) - 1
+    places = [np.linspace(*ends, n).astype(int) for n in (options.count, options.more_good)]
+    for number, place in enumerate(np.concatenate(places).tolist() if real else ()):
+        frame, other = dataset.frame(place), dataset.frame(int(rng.choice(places[0])))
         for name, look in looks.items():
             picture = real[rng.integers(len(real))]
             made = [recoloured(dataset, f, look, picture, rng) for f in (frame, other)]
-            yield (
-                dataset.place(int(place)).shard // conditions,
-                name,
-                frame,
-                made[0],
-                (made[1], other),
-            )
+            scene = dataset.place(place).shard // conditions
+            yield number < options.count, scene, name, frame, made[0], (made[1], other)
 
 
 def rendered_anew(
     dataset: Dataset, conditions: int, scenes: Sequence[int], rng: np.random.Generator
-) -> Iterator[tuple[int, str, Frame, np.ndarray, tuple[np.ndarray, np.ndarray]]]:
+) -> Iterator[tuple[int, str, Frame, np.ndarray, tuple[np.ndarray, Frame]]]:
     """The same pose under two of the data set's looks."""
     length = dataset.sequences[0].frames
     for scene in scenes:
@@ -93,8 +90,7 @@ def rendered_anew(
 def recoloured(
     dataset: Dataset, frame: Frame, look: Look, picture: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    scene = Scene.of(frame, dataset.manifest.labels, 10**6)
-    return look(frame.image, scene.tissue, picture, rng)
+    return look(frame.image, scene_of(frame, dataset.manifest.labels).tissue, picture, rng)
 
 
 def real_pictures(folder: Path, count: int = 40) -> list[np.ndarray]:
@@ -122,38 +118,48 @@ def examples_of(spec: str, role: str, options: Any) -> list[dict]:
     looks = CALIBRATION_LOOKS if role == "fit" else TEST_LOOKS
     name, _, real = spec.partition("=")
     path, _, part = name.partition("@")
-    file = options.out / f"{role}-{Path(name).name}.json"
-    if file.exists():
-        return json.loads(file.read_text())
-    network, rows = DepthPredictor.load("depth", "cpu"), []
+    file = options.out / f"{role}-{Path(name).name}.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    done = {one["pair"]: one["rows"] for one in map(json.loads, lines)}
+    network = DepthPredictor.load("depth", "cpu")
     with closing(Dataset.open(path, verify=False)) as dataset:
         names = dataset.manifest.labels
         measurer = Measurer(names, network)
         pictures = real_pictures(Path(real)) if real else []
-        pairs = good_pairs(dataset, pictures, looks, options.count, scenes_of(dataset, part))
-        for number, (scene, look, frame, good, donor) in enumerate(pairs):
-            rng, known = (
-                stream(int(role == "fit"), "audit damage", number),
-                Scene.of(frame, names, 10**6),
-            )
-            donors = [(donor[0], Scene.of(donor[1], names, 10**6).tissue)]
-            for damage in ("good", *DAMAGES):
+        pairs = good_pairs(dataset, pictures, looks, options, scenes_of(dataset, part))
+        for number, (hurt, scene, look, frame, good, donor) in enumerate(pairs):
+            if number in done:
+                continue
+            rng, known = stream(int(role == "fit"), "audit damage", number), scene_of(frame, names)
+            donors = [(donor[0], scene_of(donor[1], names).tissue)]
+            about = {"set": Path(path).name, "scene": scene, "look": look}
+            done[number] = []
+            for damage in ("good", *DAMAGES) if hurt else ("good",):
                 bad = good if damage == "good" else plant(damage, good, known, donors, rng)
                 if bad is not None:
-                    rows.append({"set": Path(path).name, "scene": scene, "look": look,
-                                 "damage": damage,
-                                 "measures": measurer.measure(frame, bad)})  # fmt: skip
+                    measures = measurer.measure(frame, bad)
+                    done[number].append(about | {"damage": damage, "measures": measures})
+            append_line(file, json.dumps({"pair": number, "rows": done[number]}))
             print(f"{path} {number}", file=sys.stderr, flush=True)
-    file.write_text(json.dumps(rows))
-    return rows
+    return [row for rows in done.values() for row in rows]
+
+
+def scene_of(frame: Frame, names: Mapping[int, str]) -> Scene:
+    """The frame at its full size."""
+    return Scene.of(frame, names, 10**6)
 
 
 def scenes_of(dataset: Dataset, part: str) -> range:
     """``"0-2"`` is the first three scenes; sequences of the same poses are one scene."""
-    conditions = dataset.manifest.settings.get("randomise", {}).get("conditions", 1)
+    conditions = conditions_of(dataset)
     first, _, last = part.partition("-")
     count = -(-len(dataset.sequences) // conditions)
     return range(int(first or 0), int(last) + 1 if last else count)
+
+
+def conditions_of(dataset: Dataset) -> int:
+    """Looks that each pose is shown in."""
+    return int(dataset.manifest.settings.get("randomise", {}).get("conditions", 1))
 
 
 def fitted(rows: Sequence[dict], options: Any) -> Calibration:
@@ -221,6 +227,7 @@ def main() -> None:
     parser.add_argument("--test", nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=20, help="frames per data set and look")
+    parser.add_argument("--more-good", type=int, default=20, help="further ones, undamaged")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)

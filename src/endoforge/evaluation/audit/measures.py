@@ -30,6 +30,7 @@ SCORED = (
     *("edges_2", "edges_4", "weakest_2", "weakest_4", "border_edges_2", "border_edges_4"),
     *("borders_lost", "object_lost", "shift_median_px", "shift_95_px", "shift_gain"),
     *("border_shift_95_px", "border_gain", "border_gain_px", "look_odd", "look_median"),
+    *("edges_new", "stranger", "stranger_colour"),
     *("light_order", "blurred", "depth_changed", "depth_worst", "depth_order"),
     *("classes_changed", "class_worst"),
 )
@@ -38,6 +39,8 @@ SCORED = (
 _VISIBLE = 0.06
 _SMALLEST_OBJECT = 0.003
 _BORDER_PX = 2.0
+#: Below this many pixels there is no fit of colours.
+_FEWEST = 200
 
 
 @runtime_checkable
@@ -144,22 +147,28 @@ def look_measures(scene: Scene, other: Picture) -> dict[str, float]:
     """Whether the new colours follow from the old ones, from class, depth and place.
 
     A linear fit within the frame explains a change of colours, of light and of each organ's look.
-    It does not explain an organ that stands where the labels have none.
+    It does not explain an organ that stands where the labels have none: colours stay over, and new
+    edges where they begin. Reflections are left out, they lie elsewhere in another light.
     """
-    counts = scene.counts
+    dull = scene.counts & ~(_reflections(scene.image) | _reflections(other))
+    if dull.sum() < _FEWEST:
+        dull = scene.counts
     old, new = _smooth_lab(scene.image), _smooth_lab(other)
-    regressors = _regressors(scene, old)[counts]
-    scaled = regressors / (regressors.std(axis=0) + 1e-3)
-    normal = scaled.T @ scaled + 1e-3 * len(scaled) * np.eye(scaled.shape[1])
-    residual = np.zeros(counts.shape, np.float32)
-    fit = scaled @ np.linalg.solve(normal, scaled.T @ new[counts])
-    residual[counts] = np.linalg.norm(new[counts] - fit, axis=-1)
-    pair = old[counts][:, 0], new[counts][:, 0]
+    left = _unexplained(_regressors(scene, old), new, dull)
+    odd, odd_colour = (np.linalg.norm(left[..., k:], axis=-1) for k in (0, 1))
+    fine, coarse = (_new_edges(scene.image, other, sigma) * dull for sigma in (2.0, 4.0))
+
+    def worst(values: np.ndarray, window_px: float) -> float:
+        return float(np.quantile(_blurred(values, window_px)[dull], 0.995))
+
     return {
-        "look_odd": float(np.quantile(_blurred(residual, 4)[counts], 0.995)),
-        "look_median": float(np.median(residual[counts])),
-        "light_order": 1 - _correlation(*pair),
-        "blurred": max(0.0, _sharpness(scene.image, counts) - _sharpness(other, counts)),
+        "look_odd": worst(odd, 4),
+        "look_median": float(np.median(odd[dull])),
+        "edges_new": worst(fine, 6),
+        "stranger": worst(coarse * _blurred(odd, 2), 6),
+        "stranger_colour": worst(fine * _blurred(odd_colour, 2), 6),
+        "light_order": 1 - _correlation(old[scene.counts][:, 0], new[scene.counts][:, 0]),
+        "blurred": max(0.0, _sharpness(scene.image, dull) - _sharpness(other, dull)),
     }
 
 
@@ -221,6 +230,29 @@ def _rim(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height wid
     kernel = np.ones((5, 5), np.uint8)
     solid = mask.astype(np.uint8)
     return np.asarray(cv2.dilate(solid, kernel) > cv2.erode(solid, kernel))
+
+
+def _reflections(image: Picture) -> Bool[np.ndarray, "height width"]:
+    """Where a wet film reflects the lamp, with its rim."""
+    return np.asarray(cv2.dilate((image.min(-1) > 185).astype(np.uint8), np.ones((9, 9))) > 0)
+
+
+def _unexplained(
+    regressors: np.ndarray, wanted: np.ndarray, where: np.ndarray
+) -> Float32[np.ndarray, "height width 3"]:
+    """What a linear fit over some pixels leaves over; 0 elsewhere."""
+    known = regressors[where] / (regressors[where].std(axis=0) + 1e-3)
+    normal = known.T @ known + 1e-3 * len(known) * np.eye(known.shape[1], dtype=np.float32)
+    left = np.zeros(wanted.shape, np.float32)
+    left[where] = wanted[where] - known @ np.linalg.solve(normal, known.T @ wanted[where])
+    return left
+
+
+def _new_edges(image: Picture, other: Picture, sigma_px: float) -> np.ndarray:
+    """Energy of edges that the first picture has not within 2 px."""
+    pair = [outlines(one, sigma_px) for one in (image, other)]
+    shared = np.maximum(agreement(*pair), 0)
+    return np.maximum(energy(pair[1]) - cv2.dilate(shared, np.ones((5, 5), np.uint8)), 0)
 
 
 def _strongest(match: Correspondence, weight: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from endoforge.evaluation.report.learning import learning_charts
 from endoforge.evaluation.report.page import render
 from endoforge.evaluation.report.pictures import bar_of
 from endoforge.evaluation.report.results import EvaluationView, PicturesView
+from endoforge.evaluation.report.style_maps import is_style_bank, style_maps
 from endoforge.evaluation.report.values import Row, duration, facts_of, rows_of
 from endoforge.frames.colour import DEPTH_SCALE, ERROR_SCALE, UNKNOWN
 from endoforge.frames.storage import read_json
@@ -28,7 +29,8 @@ _DEEPEST = 2
 
 def is_run(path: Path) -> bool:
     """Whether there is anything in a folder that the page can show."""
-    return (path / "metrics.jsonl").is_file() or any(_results(path))
+    learnt = (path / "metrics.jsonl").is_file()
+    return learnt or is_style_bank(path) or any(_results(path))
 
 
 def run_page(path: Path) -> str:
@@ -50,6 +52,7 @@ def run_page(path: Path) -> str:
             "kind": "Run",
             "facts": _facts(path, metrics, manifest),
             "curves": learning_charts(metrics),
+            "style_maps": list(style_maps(path)),
             "evaluations": evaluations,
             "pictures": pictures,
             "depth_bar": bar_of(DEPTH_SCALE, "depth"),
