@@ -202,6 +202,78 @@ def train(
 
 
 @app.command()
+def translate(
+    model: Annotated[str, typer.Argument(help="Translator: a RUN folder or a model folder.")],
+    dataset: Annotated[Path, typer.Argument(help="Data set that gets another look.")],
+    out: OutOption,
+    styles: Annotated[int | None, typer.Option(help="Looks per sequence.")] = None,
+    style_from: Annotated[
+        list[Path] | None, typer.Option(help="Borrow the look of a picture. Repeatable.")
+    ] = None,
+    style_bank: Annotated[
+        Path | None, typer.Option(help="Folder that endoforge styles wrote.")
+    ] = None,
+    style_group: Annotated[int | None, typer.Option(help="Looks of this group of it.")] = None,
+    style_between: Annotated[
+        tuple[Path, Path, int] | None, typer.Option(help="Two pictures, and how many steps.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same random looks.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes.")] = 1,
+    audit: Annotated[bool, typer.Option(help="Judge whether labels still hold.")] = True,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a data set another look; labels stay. Run the same command again to continue."""
+    choices: dict[str, Any] = {"styles": styles, "style_group": style_group, "seed": seed}
+    choices["style_from"] = [str(path) for path in style_from] if style_from else None
+    choices["style_bank"] = None if style_bank is None else str(style_bank)
+    if style_between is not None:
+        choices |= {
+            "style_between": [str(p) for p in style_between[:2]],
+            "styles": style_between[2],
+        }
+    with _progress("translate", "frames", as_json) as progress:
+        report = verbs.translate(
+            model,
+            dataset,
+            out=out,
+            choices={name: value for name, value in choices.items() if value is not None},
+            workers=workers,
+            audit=audit,
+            assignments=assignments or (),
+            progress=progress,
+        )
+    rate = report.frames_made / max(report.seconds, 1e-9)
+    text = (
+        f"{report.frames} of {report.frames_planned} frames in {report.out} "
+        f"({report.frames_made} new, {rate:.1f} frames/s), styles: {', '.join(report.styles)}"
+    )
+    if report.rejected is not None:
+        text += f"; the audit rejected {report.rejected}"
+    _show(report, text, as_json)
+    for sequence, failure in report.failures.items():
+        print(f"sequence {sequence} failed: {failure}", file=sys.stderr)
+    if not report.complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command()
+def styles(
+    model: Annotated[str, typer.Argument(help="Translator with styles: munit, content-munit.")],
+    paths: Annotated[list[Path], typer.Argument(help="Folders of pictures, videos, data sets.")],
+    out: OutOption,
+    assignments: SetOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put the looks of a hospital's pictures on a map and into groups."""
+    with _progress("styles", "pictures", as_json) as progress:
+        bank = verbs.styles(model, paths, out=out, assignments=assignments or (), progress=progress)
+    sizes = {group: len(bank.members(group)) for group in range(bank.groups)}
+    listed = ", ".join(f"{group} ({size} pictures)" for group, size in sizes.items())
+    _show({"out": str(out), "groups": sizes}, f"groups {listed}; see {out / 'map.png'}", as_json)
+
+
+@app.command()
 def evaluate(
     model: Annotated[str, typer.Argument(help="Model: depth, a RUN folder or a model folder.")],
     dataset: Annotated[Path, typer.Argument(help="Data set folder with depth.")],

@@ -6,9 +6,9 @@ who asks for help has no need of them.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from endoforge.errors import SettingsError
 from endoforge.settings import override, read_settings_file, validate
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from endoforge.serving.depth import RunReport
     from endoforge.simulation.run import SimulationReport
     from endoforge.training.report import TrainingReport
+    from endoforge.translation.style_bank import StyleBank
+    from endoforge.translation.translate import TranslateReport
 
 Progress = Callable[[int, int], None]
 AnyPath = Path | str
@@ -253,6 +255,91 @@ def train(
                 dry_run=dry_run,
                 progress=progress,
             )
+
+
+def translate(
+    model: AnyPath,
+    dataset: AnyPath,
+    *,
+    out: AnyPath,
+    choices: Mapping[str, Any] | None = None,
+    workers: int = 1,
+    audit: bool = True,
+    assignments: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> "TranslateReport":
+    """Give a data set another look, labels as they are, or continue one that was interrupted.
+
+    Args:
+        model: A RUN folder or a model folder of a method of translation, or a shipped model.
+        dataset: The data set's folder.
+        out: The translated data set's folder.
+        choices: Settings by name, see `translation.translate_settings.TranslateSettings`, e.g.
+            ``{"styles": 5}`` or ``{"style_from": ["a.png"]}``.
+        workers: Processes.
+        audit: Judge each frame as it is made; frames whose labels do not hold are rejected.
+        assignments: ``"key=value"`` strings that override single settings; those of the audit as
+            ``"audit.key=value"``.
+        progress: Called with (frames done, frames in all).
+
+    Raises:
+        SettingsError: A setting is wrong, the folder holds another data set, or the method lacks
+            the styles asked for.
+        DataError: The source is damaged or incomplete, or does not fit the model.
+        CheckpointError: The model, the style bank or a model that judges is damaged.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    from endoforge.translation.translate_settings import TranslateSettings
+
+    values = override(dict(choices or {}), assignments)
+    judging = values.pop("audit", {})
+    settings = validate(TranslateSettings, values)
+    from functools import partial
+
+    from endoforge.evaluation.audit.judge import make_judge
+    from endoforge.evaluation.audit.settings import AuditSettings
+    from endoforge.frames.manifest import read_manifest
+    from endoforge.translation.ready import load_ready
+    from endoforge.translation.translate import Translation, translate_dataset
+
+    names = read_manifest(Path(dataset)).labels
+    judge = partial(make_judge, names, validate(AuditSettings, judging)) if audit else None
+    load = partial(load_ready, str(model))
+    task = Translation(load, Path(dataset), Path(out), settings, judge, workers)
+    return translate_dataset(task, progress)
+
+
+def styles(
+    model: AnyPath,
+    paths: Sequence[AnyPath],
+    *,
+    out: AnyPath,
+    assignments: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> "StyleBank":
+    """Put the looks of a hospital's pictures on a map and into groups, for `translate`.
+
+    Args:
+        model: A model with styles: of munit or content-munit.
+        paths: Folders of pictures, videos or data sets.
+        out: The style bank's folder: map.png and the sealed style codes.
+        assignments: ``"key=value"`` strings that override `StyleBankSettings`.
+        progress: Called with (pictures done, pictures in all).
+
+    Raises:
+        SettingsError: A setting is wrong, or the method has no styles.
+        DataError: There are no pictures, or damaged ones.
+        CheckpointError: The model is missing or damaged.
+        StorageError: The disk is full or the folder cannot be written.
+    """
+    from endoforge.translation.translate_settings import StyleBankSettings
+
+    settings = validate(StyleBankSettings, override({}, assignments))
+    from endoforge.translation.ready import load_ready
+    from endoforge.translation.style_bank import make_style_bank
+
+    ready = load_ready(str(model)).on(settings.device, "float32")
+    return make_style_bank(ready, [Path(path) for path in paths], Path(out), settings, progress)
 
 
 def evaluate(

@@ -154,7 +154,7 @@ def start(dataset: Path, out: Path, workers: int) -> subprocess.Popen[bytes]:
 def test_killed_at_any_moment_it_continues_with_the_same_frames_and_scores(tmp_path, workers):
     data = write_analytic_dataset(tmp_path / "source", sequences=4, frames=8)
     unbroken = task(data, tmp_path / "unbroken", styles=3)
-    assert translate_dataset(replace(unbroken, judge=BrightnessJudge())).complete
+    assert translate_dataset(replace(unbroken, judge=BrightnessJudge)).complete
     out = tmp_path / "data"
     moments = random.Random(workers)
     for _ in range(3):
@@ -202,7 +202,7 @@ def test_a_source_that_was_moved_continues(simulated, tmp_path):
 
 def test_the_judges_scores_are_written_and_frames_rejected(simulated, tmp_path):
     out = tmp_path / "data"
-    judged = replace(task(simulated, out, styles=2), judge=BrightnessJudge(0.0))
+    judged = replace(task(simulated, out, styles=2), judge=partial(BrightnessJudge, 0.0))
     report = translate_dataset(judged)
     assert report.rejected == 12
     audit = read_audit(out)

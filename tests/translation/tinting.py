@@ -75,8 +75,7 @@ def main(dataset: str, out: str, workers: str) -> None:
     from endoforge.translation.translate_settings import TranslateSettings
 
     settings = TranslateSettings(styles=3, batch=2, device="cpu")
-    judge = BrightnessJudge()
-    task = Translation(tinting, Path(dataset), Path(out), settings, judge, int(workers))
+    task = Translation(tinting, Path(dataset), Path(out), settings, BrightnessJudge, int(workers))
 
     def slowly(done: int, total: int) -> None:
         time.sleep(0.01)

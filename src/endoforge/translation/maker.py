@@ -6,7 +6,7 @@ writes the shard; batches never cross a sequence, so the bytes do not depend on 
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,9 @@ _EYES = {"image.png": "image", "right.image.png": "right_image"}
 _DECODERS = _ENCODERS = 4
 _AHEAD = 3
 
+#: Builds a judge in the process where it scores; picklable by name, as `ready.Loader`.
+JudgeLoader: TypeAlias = Callable[[], Judge]
+
 #: Of any size: an original, or what the network made of it.
 Picture: TypeAlias = UInt8[np.ndarray, "_ _ 3"]
 
@@ -55,7 +58,7 @@ def start_translating(
     out: Path,
     settings: str,
     styles: Styles,
-    judge: Judge | None,
+    judge: JudgeLoader | None,
 ) -> "SequenceTranslator":
     """Build what one process needs.
 
@@ -66,13 +69,14 @@ def start_translating(
         out: The result's folder.
         settings: `TranslateSettings` as JSON.
         styles: The looks.
-        judge: Scores each frame; None for nobody.
+        judge: Builds what scores each frame; None for nobody.
     """
     if processes > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // processes))
     values = TranslateSettings.model_validate(parse_json(settings.encode(), "the settings"))
     ready = load().on(values.device, values.precision)
-    return SequenceTranslator(ready, Dataset.open(dataset), out, values, styles, judge)
+    scoring = None if judge is None else judge()
+    return SequenceTranslator(ready, Dataset.open(dataset), out, values, styles, scoring)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from endoforge.errors import DataError
-from endoforge.frames.audit_file import SOURCE, Judge, read_audit, read_notes, write_audit
+from endoforge.frames.audit_file import SOURCE, read_audit, read_notes, write_audit
 from endoforge.frames.dataset import Dataset
 from endoforge.frames.flat_cache import data_fingerprint
 from endoforge.frames.journal import read_journal, reconcile
 from endoforge.frames.manifest import MANIFEST, DatasetManifest, open_manifest, read_manifest
 from endoforge.frames.workers import ShardJob, make_shards
-from endoforge.translation.maker import LOOK_LABELS, start_translating
+from endoforge.translation.maker import LOOK_LABELS, JudgeLoader, start_translating
 from endoforge.translation.planes import classes_of
 from endoforge.translation.ready import Loader, ReadyTranslator
 from endoforge.translation.styles import Styles, choose_styles
@@ -67,7 +67,7 @@ class Translation:
         dataset: The source's folder.
         out: The translated data set's folder; made when missing.
         settings: Styles, size, device.
-        judge: Scores each frame as it is made; must be picklable where there are several workers.
+        judge: Builds what scores each frame as it is made, like `load`; None for nobody.
         workers: Processes; 1 uses all cores in this one.
     """
 
@@ -75,7 +75,7 @@ class Translation:
     dataset: Path
     out: Path
     settings: TranslateSettings
-    judge: Judge | None = None
+    judge: JudgeLoader | None = None
     workers: int = 1
 
 
@@ -103,7 +103,8 @@ def translate_dataset(task: Translation, progress: Progress | None = None) -> Tr
     source = _open_source(task, ready)
     with closing(source):
         styles = choose_styles(ready, task.settings, len(source.sequences))
-        manifest = _manifest(task, ready, source, styles)
+        about = None if task.judge is None else dict(task.judge().about)
+        manifest = _manifest((task, about), ready, source, styles)
     open_manifest(task.out, manifest)
     number = len(styles.names)
     frames_of = {
@@ -139,7 +140,7 @@ def translate_dataset(task: Translation, progress: Progress | None = None) -> Tr
             failures[outcome.sequence] = outcome.failure
     if len(read_journal(task.out)) < manifest.sequences - len(failures):
         reconcile(task.out)  # another run on this folder rewrote the journal at the wrong moment
-    rejected = _finish_audit(task, manifest) if made == manifest.frames else None
+    rejected = _finish_audit(task.out, about, manifest) if made == manifest.frames else None
     seconds = time.monotonic() - started
     return TranslateReport(
         task.out, made, manifest.frames, made - done, styles.names, seconds, rejected, failures
@@ -188,8 +189,12 @@ def _open_source(task: Translation, ready: ReadyTranslator) -> Dataset:
 
 
 def _manifest(
-    task: Translation, ready: ReadyTranslator, source: Dataset, styles: Styles
+    asked: tuple[Translation, dict[str, Any] | None],
+    ready: ReadyTranslator,
+    source: Dataset,
+    styles: Styles,
 ) -> DatasetManifest:
+    task, about = asked
     before, number = source.manifest, len(styles.names)
     translation: dict[str, Any] = {
         "method": ready.method,
@@ -198,7 +203,7 @@ def _manifest(
         "styles": list(styles.names),
         "styles_from": styles.origin,
         "settings": task.settings.model_dump(mode="json", exclude={"device", "style_bank"}),
-        "judge": None if task.judge is None else dict(task.judge.about),
+        "judge": about and {k: v for k, v in about.items() if k != "endoforge"},
         "source_name": before.name,
         "source_settings_sha256": before.settings_sha256,
         "source_shards_sha256": data_fingerprint([task.dataset]),
@@ -223,11 +228,11 @@ def _manifest(
     )
 
 
-def _finish_audit(task: Translation, manifest: DatasetManifest) -> int | None:
+def _finish_audit(out: Path, about: dict[str, Any] | None, manifest: DatasetManifest) -> int | None:
     """Write audit.json once every frame was judged; say how many were rejected."""
-    if task.judge is None:
+    if about is None:
         return None
-    audit = read_audit(task.out)
-    if audit is None and len(read_notes(task.out)) == manifest.frames:
-        audit = write_audit(task.out, task.judge.about)
+    audit = read_audit(out)
+    if audit is None and len(read_notes(out)) == manifest.frames:
+        audit = write_audit(out, about)
     return None if audit is None else len(audit.rejected)
