@@ -33,7 +33,7 @@ def saved(folder: Path, method: str = "reverse", channels: int = 3, darker: floa
     told = settings.model_validate({**values, "pictures": {"height": 64, "crop": 64}})
     translator = find_method(method).build(told, Channels(channels, channels)).translator
     if settings is ReverseSettings:
-        translator.refiner.head.bias.data.fill_(-darker)
+        translator.generator.head.bias.data.fill_(-darker)
     save_model(folder / "model", TranslationModel(method, translator, told, (), {}))
     return folder
 

@@ -21,31 +21,13 @@ from endoforge.translation.networks.frozen import FrozenFeatures
 from endoforge.translation.networks.initial import start_kaiming
 from endoforge.translation.networks.refiner import LocalJudge, Refiner
 from endoforge.translation.objectives import generator_loss, judge_losses
+from endoforge.translation.players import OneLook, player_of
 from endoforge.translation.tasks.reverse_settings import ReverseSettings, TurnSettings
 from endoforge.translation.translator import Channels, Translator
 
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 Turn = Literal["refiner alone", "judge alone", "refiner", "judge"]
-
-
-class ReverseTranslator(Translator):
-    """Takes real pictures to the simulated look; has no styles and takes any size."""
-
-    divisor = 1
-
-    def __init__(self, refiner: Refiner, channels: Channels) -> None:
-        super().__init__()
-        self.refiner, self.channels = refiner, channels
-
-    def forward(
-        self,
-        source: Float[Tensor, "batch channels height width"],
-        style: Float[Tensor, "batch style"] | None = None,
-    ) -> Float[Tensor, "batch channels height width"]:
-        """Translate pictures in [-1, 1]; a style means nothing here."""
-        found: Tensor = self.refiner(source)
-        return found
 
 
 class ReverseTask:
@@ -69,18 +51,14 @@ class ReverseTask:
         refiner = Refiner(channels.source, settings.refiner)
         self._judge = LocalJudge(channels.target, settings.judge)
         start_kaiming(self._judge)
-        self._translator = ReverseTranslator(refiner, channels)
+        self._translator = OneLook(refiner, channels, divisor=1)
         self._kept = kept_of(settings, channels)
         self._history = PictureHistory(settings.history, "half")
         self._done = 0
+        judge = nn.ModuleList([self._judge])
         self.players: Mapping[str, Player] = {
-            "refiner": Player(
-                nn.ModuleList([self._translator]),
-                torch.optim.Adam(
-                    refiner.parameters(), lr=settings.learning_rate, betas=settings.betas
-                ),
-            ),
-            "judge": Player(nn.ModuleList([self._judge]), self._judge_optimiser(), averaged=False),
+            "refiner": player_of([self._translator], settings),
+            "judge": Player(judge, self._judge_optimiser(), averaged=False),
         }
 
     @property
