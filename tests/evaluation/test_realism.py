@@ -19,7 +19,8 @@ def folder_of(path, shift=0, count=14):
     rng = np.random.default_rng(shift)
     for number in range(count):
         grain = cv2.resize(rng.normal(0, 40, (6, 8, 3)), (64, 48), interpolation=cv2.INTER_CUBIC)
-        picture = np.clip(grain + (120, 110, 100 + shift), 0, 255).astype(np.uint8)  # BGR
+        colour = np.array([120, 110, 100 + shift])  # BGR
+        picture = np.clip(grain + colour, 0, 255).astype(np.uint8)
         cv2.imwrite(str(path / f"{number:03d}.png"), picture)
     return path
 

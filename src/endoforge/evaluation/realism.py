@@ -178,8 +178,9 @@ def _is_mask(path: Path) -> bool:
 
 
 def _spread(frames: int, count: int) -> list[int]:
-    places = np.unique(np.linspace(0, frames - 1, count).astype(int)) if frames else []
-    return [int(place) for place in places]
+    if not frames:
+        return []
+    return [int(place) for place in np.unique(np.linspace(0, frames - 1, count).astype(int))]
 
 
 def _middle(picture: np.ndarray, crop: float) -> np.ndarray:

@@ -84,9 +84,9 @@ def correspondence(
     flow = np.zeros((*counts.shape, 2), np.float32)
     best = start = elsewhere = np.zeros(counts.shape, np.float32)
     for step, reach, reluctant in _LEVELS:
-        pair = [_outlines_at(image, step) for image in (first, second)]
-        level = _Level(*pair, _resized(matters, pair[0].shape[:2]))
-        base = _resized(flow, pair[0].shape[:2]) / step
+        one, other = (_outlines_at(image, step) for image in (first, second))
+        level = _Level(one, other, _resized(matters, one.shape[:2]))
+        base = _resized(flow, one.shape[:2]) / step
         found, best, elsewhere = level.search(base, reach, reluctant)
         start = level.fit(np.zeros_like(base))
         flow = _resized(_smoothed(found, best), counts.shape) * step
@@ -162,7 +162,7 @@ def _window(values: np.ndarray) -> np.ndarray:
 
 def _shifted(fields: np.ndarray, by: tuple[int, int]) -> np.ndarray:
     """The field at x + by, edges repeated."""
-    matrix = np.float32([[1, 0, by[0]], [0, 1, by[1]]])
+    matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float32)
     how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
     size = fields.shape[1::-1]
     return np.asarray(

@@ -64,14 +64,15 @@ def structure(
             f"expected two pictures of one size and their mask, got {first.shape}, {second.shape} "
             f"and {counts.shape}; resize the translation to its source"
         )
-    whole, weakest = [], []
+    whole: list[float] = []
+    weakest: list[float] = []
     local = np.zeros(counts.shape, np.float32)
     for sigma_px in scales_px:
         pair = [outlines(image, sigma_px) * counts[..., None] for image in (first, second)]
         shared, own, other = agreement(*pair), energy(pair[0]), energy(pair[1])
         whole.append(float(shared.sum() / np.sqrt(own.sum() * other.sum() + _FLOOR**2)))
         near = [_window(values) for values in (shared, own, other)]
-        local = near[0] / np.sqrt((near[1] + _FLOOR) * (near[2] + _FLOOR))
+        local = np.asarray(near[0] / np.sqrt((near[1] + _FLOOR) * (near[2] + _FLOOR)), np.float32)
         weakest.append(low_quantile(local[counts], near[1][counts], WEAKEST_SHARE))
     return Structure(tuple(whole), tuple(weakest), local)
 

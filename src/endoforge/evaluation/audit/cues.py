@@ -79,7 +79,7 @@ class Scene:
             pair = self.depth_mm[after], self.depth_mm[before]
             hides = np.maximum(*pair) > np.minimum(*pair) * (1 + _JUMP)
             found[after] |= (self.tissue[after] != self.tissue[before]) | hides
-        return found & self.counts
+        return np.asarray(found & self.counts)
 
     def objects(self, smallest: float) -> Iterator[Bool[np.ndarray, "height width"]]:
         """Yield each connected piece of tissue that has at least this share of the picture."""

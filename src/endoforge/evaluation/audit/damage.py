@@ -159,12 +159,12 @@ def swap_textures(image: Picture, label: Classes, rng: np.random.Generator) -> P
         return None
     one, other = rng.choice(large, 2, replace=False)
     first, second = label == one, label == other
-    filled = [_textured(image, take, give) for take, give in ((first, second), (second, first))]
-    if any(part is None for part in filled):
-        return None
     done = image.copy()
-    for mask, part in zip((first, second), filled, strict=True):
-        done[mask] = part[mask]
+    for take, give in ((first, second), (second, first)):
+        part = _textured(image, take, give)
+        if part is None:
+            return None
+        done[take] = part[take]
     both = first | second
     return done if _change(image, done, both) >= _VISIBLE else None
 
@@ -199,16 +199,14 @@ def _mirrored_inward(image: Picture, given: Mask) -> Float32[np.ndarray, "height
     row_of, column_of = np.zeros(nearest.max() + 1, int), np.zeros(nearest.max() + 1, int)
     row_of[nearest[rows, columns]], column_of[nearest[rows, columns]] = rows, columns
     v, u = np.mgrid[: given.shape[0], : given.shape[1]]
-    edge = (row_of[nearest], column_of[nearest])
-    for share in (1.0, 0.5, 0.0):  # mirrored, half as far, the border itself
-        row = (edge[0] + share * (edge[0] - v)).round().astype(int)
-        column = (edge[1] + share * (edge[1] - u)).round().astype(int)
-        row, column = row.clip(0, given.shape[0] - 1), column.clip(0, given.shape[1] - 1)
-        if share == 1.0:
-            best = [row, column]
-        bad = ~given[best[0], best[1]]
-        best = [np.where(bad, new, old) for new, old in zip((row, column), best, strict=True)]
-    return image[best[0], best[1]].astype(np.float32)
+    edge = np.stack([row_of[nearest], column_of[nearest]])
+    outward = edge - np.stack([v, u])
+    limit = np.array(given.shape)[:, None, None] - 1
+    place = edge
+    for share in (0.0, 0.5, 1.0):  # the border itself, half as far beyond it, mirrored
+        farther = np.clip((edge + share * outward).round().astype(int), 0, limit)
+        place = np.where(given[farther[0], farther[1]], farther, place)
+    return np.asarray(image[place[0], place[1]].astype(np.float32))
 
 
 def _textured(image: Picture, take: Mask, give: Mask) -> np.ndarray | None:

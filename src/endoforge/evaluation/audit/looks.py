@@ -144,7 +144,7 @@ def _fine_structure(reference: Reference, rng: Generator) -> np.ndarray:
         spread = float(square.std()) + 0.5
         outliers = float((np.abs(square) > 3 * spread).mean()) + float((~useful[place]).mean())
         squares.append((outliers, square / spread))
-    return min(squares, key=lambda found: found[0])[1]
+    return np.asarray(min(squares, key=lambda found: found[0])[1])
 
 
 def _lab(image: Picture) -> np.ndarray:

@@ -252,7 +252,8 @@ def _new_edges(image: Picture, other: Picture, sigma_px: float) -> np.ndarray:
     """Energy of edges that the first picture has not within 2 px."""
     pair = [outlines(one, sigma_px) for one in (image, other)]
     shared = np.maximum(agreement(*pair), 0)
-    return np.maximum(energy(pair[1]) - cv2.dilate(shared, np.ones((5, 5), np.uint8)), 0)
+    near = cv2.dilate(shared, np.ones((5, 5), np.uint8))
+    return np.asarray(np.maximum(energy(pair[1]) - near, 0))
 
 
 def _strongest(match: Correspondence, weight: np.ndarray) -> float:

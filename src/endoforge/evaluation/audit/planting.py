@@ -80,6 +80,6 @@ def _organ(
     if kind == "lost":
         organ = draw_organ(picture, scene.tissue, rng)
         return None if organ is None else remove_organ(picture, scene.tissue, organ)
-    donor, tissue = donors[rng.integers(len(donors))]
+    donor, tissue = donors[int(rng.integers(len(donors)))]
     organ = draw_organ(donor, tissue, rng, largest=0.1)
     return None if organ is None else invent_organ(picture, scene.tissue, (donor, organ), rng)

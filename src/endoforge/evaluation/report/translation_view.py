@@ -24,7 +24,7 @@ SHIFT_SCALE = Scale(0.0, 8.0, "px", colours="error")
 
 _ROWS, _STYLES, _WORST = 4, 5, 6
 _LONGEST = 224
-_SEEN = 0.05
+_SEEN = 0.2
 
 
 @dataclass(frozen=True)
