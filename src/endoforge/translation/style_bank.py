@@ -4,6 +4,7 @@
 The map shows the first two principal components; groups are found by k-means on the codes.
 """
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def make_style_bank(
     Args:
         ready: A model with styles.
         paths: Folders of pictures, videos, data sets.
-        out: The bank's folder: styles.safetensors, styles.json, map.png, and cache/.
+        out: The bank's folder: styles.safetensors, styles.json and map.png.
         settings: How many groups, how many pictures.
         progress: Called with (pictures done, pictures in all).
 
@@ -96,7 +97,8 @@ def make_style_bank(
         StorageError: The disk is full or the folder cannot be written.
     """
     ready.refuse_without_styles()
-    domain = open_domain(paths, settings.pictures(), out.parent / f".{out.name}-cache", "target")
+    cache = out.parent / f".{out.name}-cache"
+    domain = open_domain(paths, settings.pictures(), cache, "target")
     if domain.channels != ready.translator.channels.target:
         raise DataError(
             f"the model's looks are pictures of {ready.translator.channels.target} channels, got "
@@ -110,6 +112,7 @@ def make_style_bank(
     _write(out, bank, ready.method)
     drawn = cv2.imencode(".png", draw_map(bank, thumbnails)[..., ::-1])[1].tobytes()
     write_atomically(out / MAP, drawn)
+    shutil.rmtree(cache, ignore_errors=True)
     return read_style_bank(out, ready.weights_sha256)
 
 
@@ -211,7 +214,7 @@ def draw_map(
     for index in _spread_out(bank):
         u, v = centres[index]
         if any(
-            abs(u - a) < 0.6 * _THUMBNAIL_PX and abs(v - b) < 0.5 * _THUMBNAIL_PX for a, b in taken
+            abs(u - a) < 0.9 * _THUMBNAIL_PX and abs(v - b) < 0.8 * _THUMBNAIL_PX for a, b in taken
         ):
             colour = group_colour(int(bank.group[index]))
             cv2.circle(canvas, (round(float(u)), round(float(v))), 3, colour, -1, cv2.LINE_AA)

@@ -27,6 +27,9 @@ from endoforge.translation.translate_settings import TranslateSettings
 
 Progress = Callable[[int, int], None]
 
+#: What may differ when a run goes on, or is told by its hash: where pictures and banks lie.
+_SAID_OTHERWISE = frozenset({"device", "style_bank", "style_from", "style_between"})
+
 
 @dataclass(frozen=True)
 class TranslateReport:
@@ -202,7 +205,7 @@ def _manifest(
         "planes": list(ready.stack.planes),
         "styles": list(styles.names),
         "styles_from": styles.origin,
-        "settings": task.settings.model_dump(mode="json", exclude={"device", "style_bank"}),
+        "settings": task.settings.model_dump(mode="json", exclude=set(_SAID_OTHERWISE)),
         "judge": about and {k: v for k, v in about.items() if k != "endoforge"},
         "source_name": before.name,
         "source_settings_sha256": before.settings_sha256,
