@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from endoforge.frames.content import ContentMask, content_mask
+from endoforge.frames.media.video import VideoFrame, read_video
 from frames.media.samples import shown_in, tissue
 
 
@@ -87,3 +88,22 @@ def test_real_laparoscopies_lose_at_most_two_percent_and_their_surround_is_found
         mask = content_mask(image)
         assert (inside & ~mask).sum() <= 0.02 * inside.sum(), file.name
         assert (~inside & ~mask).sum() >= 0.98 * (~inside).sum(), file.name
+
+
+@pytest.mark.real
+def test_a_round_picture_that_wanders_through_a_real_video_is_followed(shared_data):
+    """The camera head of this clip turns on the scope: the rim moves by 12 px."""
+    drawn = {
+        int(file.stem.split("_")[1]): np.asarray(Image.open(file)) > 127
+        for file in (shared_data / "lap_liver_masks" / "lap_rvimlab_clip").rglob("*_fov.png")
+    }
+    mask = ContentMask()
+    for number, item in enumerate(read_video(shared_data / "lap_rvimlab_clip" / "endo.mp4")):
+        if not isinstance(item, VideoFrame) or number % 25 not in (0, 12):
+            continue
+        found = mask.update(item.image)
+        if number in drawn:
+            inside = drawn.pop(number)
+            assert (inside & ~found).sum() <= 0.02 * inside.sum()
+            assert (~inside & ~found).sum() >= 0.98 * (~inside).sum()
+    assert not drawn

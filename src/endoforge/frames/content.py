@@ -6,7 +6,7 @@ with boxes. Round pictures are found as circles, so that dark tissue at their ri
 other surrounds are what is dark, flat and joined to the edge. Text is found by `frames.overlays`.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, field
 
 import cv2
 import numpy as np
@@ -28,37 +28,56 @@ _SOFT_RIM_PX = 1.0
 _BOX_FILLED = 0.93
 
 
+#: The first so many frames of a video say whether it is round, and where.
+_FRAMES_FOR_A_CIRCLE = 60
+
+
 @dataclass
 class ContentMask:
-    """Finds the part of a video's picture that ever lights up; it only grows from frame to frame.
+    """Finds the part of a video's picture that shows content, frame by frame.
 
-    A dark lumen that touches the border is kept as soon as the camera moves; single pictures are
-    judged by themselves.
+    A round picture is found in each frame, because it may wander when the camera head turns on the
+    scope. Otherwise it is the part that ever lights up: it only grows, so a dark lumen that touches
+    the border is kept as soon as the camera moves.
     """
 
     _brightest: UInt8[np.ndarray, "height width"] | None = None
+    _circles: list[Circle | None] = field(default_factory=list)
 
     def update(
         self, image: UInt8[np.ndarray, "height width 3"]
     ) -> Bool[np.ndarray, "height width"]:
         """Take one more frame and return where there is content, at that frame's size."""
-        self.add(image)
-        assert self._brightest is not None
-        return _mask_of(self._brightest, image.shape[0], image.shape[1])
+        circle = self.add(image)
+        if circle is not None:
+            return _mask_of(_small_brightness(image), image.shape[0], image.shape[1], circle)
+        return self.mask(image.shape[0], image.shape[1])
 
-    def add(self, image: UInt8[np.ndarray, "height width 3"]) -> None:
-        """Take one more frame and look at nothing yet."""
+    def add(self, image: UInt8[np.ndarray, "height width 3"]) -> Circle | None:
+        """Take one more frame; return its rim at the small size, if it is round."""
         small = _small_brightness(image)
         if self._brightest is None or self._brightest.shape != small.shape:
-            self._brightest = small
+            self._brightest, self._circles = small, []
         else:
             self._brightest = np.maximum(self._brightest, small)
+        circle = find_circle(small)
+        if len(self._circles) < _FRAMES_FOR_A_CIRCLE:
+            self._circles.append(circle)
+        return circle
 
     def mask(self, height: int, width: int) -> Bool[np.ndarray, "height width"]:
-        """Return where the frames so far have content, at a size in px; everywhere before any."""
+        """Return where frames without a rim have content, at a size in px; at first everywhere."""
         if self._brightest is None:
             return np.ones((height, width), bool)
-        return _mask_of(self._brightest, height, width)
+        return _mask_of(self._brightest, height, width, self._usual_circle())
+
+    def _usual_circle(self) -> Circle | None:
+        """The middle one of the frames' circles; None unless half of them have one."""
+        found = [circle for circle in self._circles if circle is not None]
+        if 2 * len(found) < len(self._circles):
+            return None
+        middle = [float(np.median(part)) for part in zip(*map(astuple, found), strict=True)]
+        return Circle(*middle)
 
 
 def content_mask(
@@ -86,9 +105,12 @@ def _small_brightness(
 
 
 def _mask_of(
-    brightness: UInt8[np.ndarray, "small_height small_width"], height: int, width: int
+    brightness: UInt8[np.ndarray, "small_height small_width"],
+    height: int,
+    width: int,
+    circle: Circle | None = None,
 ) -> Bool[np.ndarray, "height width"]:
-    circle = find_circle(brightness)
+    circle = circle or find_circle(brightness)
     if circle is not None:
         small_height, small_width = brightness.shape
         scale = (small_width / width, small_height / height)

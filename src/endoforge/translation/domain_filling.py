@@ -117,6 +117,7 @@ class _Writer:
     channels: int = 0
     _pixels: int = 0
     _group: "_Group | None" = None
+    _round: set[int] = field(default_factory=set)
 
     def take(self, item: Shown | Damage) -> None:
         if isinstance(item, Damage):
@@ -138,8 +139,8 @@ class _Writer:
         group, self._group = self._group, None
         if group is None or not group.looks:
             return
-        for entry in self.entries[group.first :]:
-            kept = group.kept_at(entry.height, entry.width)
+        for number, entry in enumerate(self.entries[group.first :], start=group.first):
+            kept = group.kept_at(entry.height, entry.width, number in self._round)
             if kept is None:
                 continue
             self.counts.seek(entry.start)
@@ -177,7 +178,9 @@ class _Writer:
         if settings.find_text:
             counts &= ~coloured_inserts(shown)
         assert self._group is not None
-        self._group.add(shown, settings, item.still)
+        if self._group.add(shown, settings, item.still):
+            counts &= content_mask(shown)
+            self._round.add(len(self.entries))
         if pixels.dtype == np.uint8:
             values = _resized(pixels.astype(np.float32), size).round().clip(0, 255).astype(np.uint8)
         else:
@@ -209,31 +212,41 @@ class _Group:
 
     def add(
         self, shown: UInt8[np.ndarray, "height width 3"], settings: PictureSettings, still: bool
-    ) -> None:
+    ) -> bool:
+        """Look at one more picture; say whether it is a round one of a recording."""
         if settings.find_text:
             self.overlays.setdefault(shown.shape[:2], StaticOverlay()).add(shown)
             self.looks = True
         if settings.find_content and still:
             self.content = self.content or ContentMask()
-            self.content.add(shown)
             self.looks = True
+            return self.content.add(shown) is not None
+        return False
 
-    def kept_at(self, height: int, width: int) -> Bool[np.ndarray, "height width"] | None:
-        """The pixels that no writing and no surround covers; None if that is all of them."""
-        if (height, width) not in self._masks:
-            self._masks[height, width] = self._made(height, width)
-        return self._masks[height, width]
+    def kept_at(
+        self, height: int, width: int, is_round: bool
+    ) -> Bool[np.ndarray, "height width"] | None:
+        """The pixels that no writing and no surround covers; None if that is all of them.
 
-    _masks: dict[tuple[int, int], Bool[np.ndarray, "height width"] | None] = field(
+        A round picture has its own surround, because it may wander through the frame.
+        """
+        key = (height, width, is_round)
+        if key not in self._masks:
+            self._masks[key] = self._made(*key)
+        return self._masks[key]
+
+    _masks: dict[tuple[int, int, bool], Bool[np.ndarray, "height width"] | None] = field(
         default_factory=dict
     )
 
-    def _made(self, height: int, width: int) -> Bool[np.ndarray, "height width"] | None:
+    def _made(
+        self, height: int, width: int, is_round: bool
+    ) -> Bool[np.ndarray, "height width"] | None:
         kept = np.ones((height, width), bool)
         for (tall, wide), overlay in self.overlays.items():
             if abs(tall / wide - height / width) < 0.02:
                 kept &= reduced_mask(~overlay.mask(tall, wide), (width, height))
-        if self.content is not None:
+        if self.content is not None and not is_round:
             kept &= self.content.mask(height, width)
         return None if kept.all() else kept
 

@@ -26,7 +26,7 @@ from endoforge.translation.translator import Channels
 
 log = logging.getLogger(__name__)
 
-_CACHE_VERSION = 1
+_CACHE_VERSION = 2
 _INDEX = "domain.json"
 
 Progress = Callable[[int, int], None]
