@@ -102,3 +102,12 @@ def test_the_penalty_teaches_a_judge_its_slope():
         optimiser.step()
         found.append(float(loss.detach()))
     assert found[-1] < 0.05 * found[0]
+
+
+def test_a_compiled_judge_can_be_taught_its_slope():
+    judge = nn.Conv2d(1, 1, 3)
+    judge.compile(backend="aot_eager")
+    judge(torch.randn(2, 1, 5, 5))
+    loss = gradient_penalty(lambda x: (judge(x),), torch.randn(2, 1, 5, 5), torch.zeros(2, 1, 5, 5))
+    loss.backward()
+    assert judge.weight.grad is not None

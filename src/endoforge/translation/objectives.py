@@ -74,7 +74,9 @@ def gradient_penalty(
             true.device
         )  # drawn on the CPU: one state to keep
         between = torch.lerp(true, made, share).requires_grad_(True)
-        total = torch.stack([s.float().mean(dim=(1, 2, 3)) for s in judge(between)]).sum()
+        with torch.compiler.set_stance("force_eager"):  # compiled code has no second derivative
+            scores = judge(between)
+        total = torch.stack([s.float().mean(dim=(1, 2, 3)) for s in scores]).sum()
         (slope,) = torch.autograd.grad(total, between, create_graph=True)
         length = slope.flatten(1).norm(dim=1)
         penalty: Tensor = (length - 1).square().mean()
