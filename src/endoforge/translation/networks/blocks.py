@@ -10,7 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional
 
-from endoforge.translation.networks.equivalents import DoublingConv, FewOutputsConv
+from endoforge.translation.networks.equivalents import (
+    DoublingConv,
+    FewOutputsConv,
+    ReflectedConv,
+)
 from endoforge.translation.networks.normalisation import (
     adaptive_instance_norm,
     forgets_bias,
@@ -74,18 +78,11 @@ class ConvBlock(nn.Sequential):
 def _convolution(inputs: int, outputs: int, window: tuple[int, int], finish: Finish) -> nn.Conv2d:
     kernel, stride = window
     bias = not forgets_bias(finish.norm)
-    wide = kernel == _WIDE and stride == 1
-    if wide and outputs <= _FEW and bias and finish.padding == "reflect":
-        return FewOutputsConv(inputs, outputs, kernel)
-    return nn.Conv2d(
-        inputs,
-        outputs,
-        kernel,
-        stride,
-        padding=(kernel - 1) // 2,
-        padding_mode=finish.padding,
-        bias=bias,
-    )
+    if finish.padding == "reflect":
+        few = kernel == _WIDE and stride == 1 and outputs <= _FEW
+        layer = FewOutputsConv if few else ReflectedConv
+        return layer(inputs, outputs, kernel, stride, bias)
+    return nn.Conv2d(inputs, outputs, kernel, stride, padding=(kernel - 1) // 2, bias=bias)
 
 
 class ResidualBlock(nn.Module):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Convolutions that are computed in another order than they are written, with equal results.
+"""Layers that are computed in another way than they are written, with equal results.
 
 Their weights are those of the plain layer, so weights and first draws do not depend on the way.
 """
+
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -18,6 +20,67 @@ _MET = (
     ((1, 1, 0, 0, 0), (0, 0, 1, 1, 0), (0, 0, 0, 0, 1)),
     ((1, 0, 0, 0, 0), (0, 1, 1, 0, 0), (0, 0, 0, 1, 1)),
 )
+
+
+class ReflectedConv(nn.Conv2d):
+    """A convolution with reflected borders, whose slopes a processor folds back faster."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, stride: int = 1, bias: bool = True
+    ) -> None:
+        self.border = (kernel - 1) // 2
+        super().__init__(inputs, outputs, kernel, stride, bias=bias)
+
+    def forward(
+        self, features: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch others rows columns"]:
+        """Return the convolution of the features continued by reflection."""
+        padded = reflected(features, self.border)
+        return functional.conv2d(padded, self.weight, self.bias, self.stride)
+
+
+def reflected(
+    features: Float[Tensor, "batch channels height width"], border: int
+) -> Float[Tensor, "batch channels rows columns"]:
+    """Continue features beyond their borders by reflection, the outermost pixels not repeated."""
+    if features.is_cuda or not border:
+        return functional.pad(features, (border,) * 4, mode="reflect")
+    padded: Tensor = _Reflection.apply(features, border)  # type: ignore[no-untyped-call]
+    return padded
+
+
+class _Reflection(torch.autograd.Function):
+    """Reflection whose slope is a copy of the inside to which thin borders are added."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, border: int) -> Tensor:
+        ctx.border = border
+        return functional.pad(features, (border,) * 4, mode="reflect")
+
+    @staticmethod
+    def backward(ctx: Any, slope: Tensor) -> tuple[Tensor, None]:
+        border: int = ctx.border
+        for axis in (-1, -2):
+            length = slope.shape[axis] - 2 * border
+            inside = slope.narrow(axis, border, length).clone()
+            first, last = slope.narrow(axis, 0, border), slope.narrow(axis, -border, border)
+            inside.narrow(axis, 1, border).add_(first.flip(axis))
+            inside.narrow(axis, length - 1 - border, border).add_(last.flip(axis))
+            slope = inside
+        return slope, None
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance normalisation, on a processor as group normalisation of one channel each."""
+
+    def forward(
+        self, features: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Return features of mean 0 and deviation 1 in each channel of each picture."""
+        if features.is_cuda:
+            whole: Tensor = super().forward(features)
+            return whole
+        return functional.group_norm(features, self.num_features, self.weight, self.bias, self.eps)
 
 
 class DoublingConv(nn.Conv2d):
@@ -45,16 +108,12 @@ class DoublingConv(nn.Conv2d):
         return functional.pixel_shuffle(functional.conv2d(padded, coarse, bias), 2)
 
 
-class FewOutputsConv(nn.Conv2d):
+class FewOutputsConv(ReflectedConv):
     """A convolution to few channels, on a processor computed for 2 x 2 pixels at once.
 
     Vector units compute 16 channels in the time of 3; four pixels of 3 channels fill them better.
-    Equal to the plain layer with stride 1 and reflected borders; used by it if that fits.
+    Where that does not fit, it is the plain one.
     """
-
-    def __init__(self, inputs: int, outputs: int, kernel: int) -> None:
-        pad = kernel // 2
-        super().__init__(inputs, outputs, kernel, padding=pad, padding_mode="reflect")
 
     def forward(
         self, features: Float[Tensor, "batch channels height width"]
@@ -63,10 +122,8 @@ class FewOutputsConv(nn.Conv2d):
         even = not (features.shape[-2] % _BLOCK or features.shape[-1] % _BLOCK)
         small = self.out_channels * _BLOCK**2 <= _VECTOR
         if features.is_cuda or not even or not small or self.bias is None:
-            whole: Tensor = super().forward(features)
-            return whole
-        pad = self.kernel_size[0] // 2
-        padded = functional.pad(features, (pad, pad, pad, pad), mode="reflect")
+            return super().forward(features)
+        padded = reflected(features, self.border)
         shifted = [
             functional.pad(self.weight, (column, 1 - column, row, 1 - row))
             for row in range(_BLOCK)

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations
 
+from endoforge.translation.networks.equivalents import InstanceNorm
 from endoforge.translation.networks.settings import NormName
 
 EPSILON = 1e-5
@@ -20,9 +21,9 @@ def normalisation(name: NormName, width: int) -> nn.Module:
     """
     match name:
         case "instance":
-            return nn.InstanceNorm2d(width, eps=EPSILON)
+            return InstanceNorm(width, eps=EPSILON)
         case "instance-affine":
-            return nn.InstanceNorm2d(width, eps=EPSILON, affine=True)
+            return InstanceNorm(width, eps=EPSILON, affine=True)
         case "batch":
             return nn.BatchNorm2d(width, eps=EPSILON)
         case "layer":
