@@ -7,6 +7,7 @@ from scipy.special import expit
 
 from endoforge.errors import DataError
 from endoforge.evaluation.audit.calibration import (
+    SENSES,
     Calibration,
     Example,
     Expert,
@@ -20,13 +21,14 @@ from endoforge.evaluation.audit.planting import EXPERT_OF
 
 
 def examples(count=60, seed=0):
-    """Two measures: warps raise the first, lost organs the second; the third is noise."""
+    """Warps raise the first measure, lost organs the second; the others are noise."""
     rng = np.random.default_rng(seed)
     found = []
     for kind, factors in (("good", (1, 1)), ("moved", (6, 1)), ("lost", (1, 6))):
         for _ in range(count):
-            a, b, c = np.exp(rng.normal(0, 0.5, 3)) * 0.1
-            measures = {"shift_gain": a * factors[0], "object_lost": b * factors[1], "edges_2": c}
+            a, b, c, d = np.exp(rng.normal(0, 0.5, 4)) * 0.1
+            measures = {"border_gain": a * factors[0], "object_lost": b * factors[1]}
+            measures |= {"border_gain_px": c, "borders_lost": d}
             found.append(Example(kind, measures))
     return found
 
@@ -51,15 +53,17 @@ def test_the_score_is_the_formula():
 
 def test_an_expert_without_its_measures_is_silent_and_nothing_measured_is_no_damage():
     calibration = fit_calibration(examples(), {})
-    assert set(calibration.worries({"shift_gain": 0.1, "edges_2": 0.1})) <= {"moved"}
+    some = {"border_gain": 0.1, "border_gain_px": 0.1}
+    assert set(calibration.worries(some)) == {"moved"}
     assert calibration.score({}) == 0.0
 
 
 def test_it_learns_which_measure_sees_which_damage():
     calibration = fit_calibration(examples(), {"made_by": "a test"})
     moved, lost = (calibration.experts[name].weights for name in ("moved", "lost"))
-    assert moved["shift_gain"] > 3 * moved.get("object_lost", 0)
-    assert lost["object_lost"] > 3 * lost.get("shift_gain", 0)
+    assert moved["border_gain"] > 3 * moved.get("border_gain_px", 0)
+    assert lost["object_lost"] > 3 * lost.get("borders_lost", 0)
+    assert set(moved) <= set(SENSES["moved"])
     assert calibration.provenance == {"made_by": "a test"}
 
 
@@ -114,7 +118,7 @@ def test_the_shipped_calibration_says_where_it_comes_from():
     assert set(calibration.experts) == set(EXPERT_OF.values())
     assert set(calibration.centre) <= set(SCORED)
     assert calibration.provenance["frames"]["good"] > 20
-    assert log_measure(0.0) < calibration.centre["shift_gain"]
+    assert log_measure(0.0) < calibration.centre["border_gain"]
 
 
 def test_surely_moved_tissue_scores_high_with_the_shipped_weights():

@@ -33,6 +33,17 @@ MEANING = (
 _SHIPPED = resources.files("endoforge.evaluation.audit") / "calibration.json"
 _LIMIT_BYTES = 1_000_000
 
+#: What each expert looks at. Experts that see everything learn what goes with a domain: they judge
+#: unseen scenes worse (cross-validation over scenes in docs/concepts/label-drift.md).
+SENSES: Mapping[str, tuple[str, ...]] = {
+    "moved": ("border_gain", "border_gain_px"),
+    "lost": ("object_lost", "borders_lost"),
+    "invented": ("stranger", "stranger_colour", "edges_new"),
+    "swapped": ("light_order", "depth_worst", "depth_order"),
+    "blurred": ("blurred",),
+    "classes": ("classes_changed", "class_worst"),
+}
+
 #: Added before the logarithm of a measure.
 _FLOOR = 1e-3
 
@@ -93,7 +104,7 @@ class Example:
 
 
 def fit_calibration(
-    examples: Sequence[Example], provenance: Mapping[str, Any], ridge: float = 0.02
+    examples: Sequence[Example], provenance: Mapping[str, Any], ridge: float = 0.005
 ) -> Calibration:
     """Learn the weights from good and from damaged frames.
 
@@ -118,11 +129,14 @@ def fit_calibration(
     experts = {}
     for kind in kinds:
         bad = [one for one in examples if one.kind == kind]
-        standard = (_log_table([*good, *bad], names) - centre) / spread
+        seen = [n for n, name in enumerate(names) if name in SENSES.get(kind, names)]
+        standard = ((_log_table([*good, *bad], names) - centre) / spread)[:, seen]
         truth = np.repeat([0.0, 1.0], [len(good), len(bad)])
         intercept, weights = _logistic(standard, truth, ridge)
-        kept = {n: float(w) for n, w in zip(names, weights, strict=True) if w > 1e-3}
-        experts[kind] = Expert(intercept=intercept, weights=kept)
+        pairs = zip((names[n] for n in seen), weights, strict=True)
+        kept = {name: float(weight) for name, weight in pairs if weight > 1e-3}
+        if kept:
+            experts[kind] = Expert(intercept=intercept, weights=kept)
     first = Calibration(
         centre=dict(zip(names, centre.tolist(), strict=True)),
         spread=dict(zip(names, spread.tolist(), strict=True)),
