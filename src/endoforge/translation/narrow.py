@@ -14,21 +14,19 @@ from endoforge.translation.methods import find_method
 from endoforge.translation.settings import TranslationSettings
 
 _PICTURES = {"height": 128, "crop": 128}
-_RESIDUAL = {"generator": {"width": 16, "blocks": 6}, "judge": {"width": 16}}
-_CODED = {"codes": {"width": 16}, "judge": {"width": 16}}
+_RESIDUAL = {
+    "pictures": _PICTURES,
+    "generator": {"width": 16, "blocks": 6},
+    "judge": {"width": 16},
+}
+_CODED = {"pictures": _PICTURES, "codes": {"width": 16}, "judge": {"width": 16}}
 
-#: What differs from a method's defaults; as flags e.g. ``--set codes.width=16 judge.width=16``.
+#: What differs from a method's defaults; as flags e.g. ``--set codes.width=16``.
 NARROW: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "cyclegan": _RESIDUAL,
-    "cut": {
-        "generator": {**_RESIDUAL["generator"], "antialias": True},
-        "judge": _RESIDUAL["judge"],
-    },
+    "cut": _RESIDUAL,
     "munit": _CODED,
-    "content-munit": {
-        "codes": {**_CODED["codes"], "content_channels": 8},
-        "judge": _CODED["judge"],
-    },
+    "content-munit": _CODED,
 }
 
 
@@ -37,12 +35,15 @@ def narrow(method: str, values: Mapping[str, Any]) -> TranslationSettings:
 
     Args:
         method: One of `NARROW`.
-        values: More settings, by top-level name; `pictures` is taken over as a whole.
+        values: More settings; groups may be given in part.
 
     Raises:
         SettingsError: The method has no narrow form, or a value is wrong.
     """
     if method not in NARROW:
         raise SettingsError(f"expected one of {', '.join(NARROW)}, got {method!r}; set its widths")
-    settings = find_method(method).settings()
-    return validate(settings, {"pictures": _PICTURES, **NARROW[method], **values})
+    together: dict[str, Any] = {**NARROW[method]}
+    for name, value in values.items():
+        both = name in together and isinstance(value, Mapping)
+        together[name] = {**together[name], **value} if both else value
+    return validate(find_method(method).settings(), together)

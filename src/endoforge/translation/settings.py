@@ -4,7 +4,8 @@
 Imports no tensor library, so that the command line can build settings fast.
 """
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -105,3 +106,20 @@ class TranslationSettings(TrainerSettings):
         "", description="folder to keep decoded pictures in; empty: in the run, removed at its end"
     )
     start_from: str = Field("", description="model to fine-tune: a name or a path; empty for none")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _keeps_own_defaults(cls, given: Any) -> Any:
+        """Lay a group that is given in part over the method's own defaults of that group."""
+        if not isinstance(given, Mapping):
+            return given
+        defaults = {name: field.default for name, field in cls.model_fields.items()}
+        return {name: _laid_over(defaults.get(name), value) for name, value in given.items()}
+
+
+def _laid_over(default: Any, given: Any) -> Any:
+    if not isinstance(default, Settings) or not isinstance(given, Mapping):
+        return given
+    own = default.model_dump()
+    same_kind = given.get("kind", own.get("kind")) == own.get("kind")
+    return {**own, **given} if same_kind else given

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What cyclegan, cut, munit and content-munit do in a step, and what they refuse."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -37,6 +39,10 @@ def build(method: str, channels: Channels = RGB, **changes: object) -> Translati
     found = find_method(method)
     values = {"pictures": PICTURES, **SMALL[method], **changes}
     return found.build(validate(found.settings(), values), channels)
+
+
+def build_settings(method: str, values: dict[str, object]) -> Any:
+    return validate(find_method(method).settings(), values)
 
 
 def some_batch(channels: Channels = RGB, count: int = 2) -> dict[str, Tensor]:
@@ -131,6 +137,16 @@ def test_narrow_translators_are_under_ten_megabytes(method):
     assert settings.pictures.crop == 128
     task = find_method(method).build(settings, RGB)
     assert 4 * sum(p.numel() for p in task.translator.parameters()) < 10e6
+
+
+def test_a_group_given_in_part_keeps_what_the_method_sets_in_it():
+    cut = build_settings("cut", {"generator": {"width": 16}, "pictures": {"flip": False}})
+    assert (cut.generator.antialias, cut.generator.width, cut.pictures.crop) == (True, 16, 256)
+    coded = narrow("content-munit", {"pictures": {"flip": False}})
+    assert (coded.codes.content_channels, coded.codes.width) == (8, 16)
+    assert (coded.pictures.crop, coded.pictures.flip) == (128, False)
+    paired = build_settings("pix2pix", {"generator": {"kind": "resnet", "blocks": 6}})
+    assert (paired.generator.kind, paired.generator.blocks) == ("resnet", 6)
 
 
 def test_a_method_without_a_narrow_form_is_named():
