@@ -30,7 +30,6 @@ _EMPTY = (
     "dominate",
     "dominate.tags",
     "wandb",
-    "torch.utils.serialization",
 )
 
 
@@ -43,11 +42,13 @@ def _empty_packages() -> None:
             module = types.ModuleType(name)
             module.__spec__ = importlib.machinery.ModuleSpec(name, None)
             module.__path__ = []
-            module.load_lua = None
             sys.modules[name] = module
             above, _, last = name.rpartition(".")
             if above:
                 setattr(sys.modules[above], last, module)
+    import torch.utils.serialization as old
+
+    old.load_lua = None  # of PyTorch before 1.0, for weights that are not used here
 
 
 def cyclegan_step(clone: Path) -> Step:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from endoforge.errors import ShapeError
@@ -97,13 +97,3 @@ def fitted(
         return counts
     rows, columns = features.shape[-2:]
     return functional.adaptive_avg_pool2d(counts, (rows, columns))
-
-
-def halves(
-    decoder: nn.Module, *inputs: tuple[Tensor, Tensor]
-) -> tuple[
-    Float[Tensor, "batch channels height width"], Float[Tensor, "batch channels height width"]
-]:
-    """Run a decoder once on two batches; each input is given as a pair."""
-    first, second = decoder(*(torch.cat(pair) for pair in inputs)).chunk(2)
-    return first, second

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from endoforge.training.task import Batch, Player
-from endoforge.translation.codes import CodeTranslator, halves, random_styles, recoding_losses
+from endoforge.translation.codes import CodeTranslator, random_styles, recoding_losses
 from endoforge.translation.judging import Judge, counts_of
 from endoforge.translation.losses import brightness, ms_ssim
 from endoforge.translation.networks.encoders import ContentEncoder, PlainDecoder, with_noise
 from endoforge.translation.networks.initial import start_kaiming
+from endoforge.translation.pairs import on_both
 from endoforge.translation.players import player_of
 from endoforge.translation.tasks.content_munit_settings import ContentMunitSettings
 from endoforge.translation.translator import Channels, Translator
@@ -63,10 +64,10 @@ class ContentMunitTask:
         style = there.style_encoder(self._noisy(target), batch["target_counts"])
         wanted = self._random_or_borrowed(style)
         # ---- own pictures and translations ----
-        found["own_source"], found["made_source"] = halves(
+        found["own_source"], found["made_source"] = on_both(
             self._decoder_source, (content_source, content_target)
         )
-        found["own_target"], found["made_target"] = halves(
+        found["own_target"], found["made_target"] = on_both(
             there.decoder, (content_target, content_source), (style, wanted)
         )
         # ---- codes of translations ----

@@ -12,6 +12,7 @@ from endoforge.translation.judging import Judge, counts_of, refuse_different
 from endoforge.translation.losses import masked_l1
 from endoforge.translation.networks.generators import ResNetGenerator
 from endoforge.translation.networks.initial import start_normal
+from endoforge.translation.pairs import on_both
 from endoforge.translation.players import OneLook, player_of
 from endoforge.translation.tasks.cyclegan_settings import CycleGanSettings
 from endoforge.translation.translator import Channels, Translator
@@ -20,8 +21,7 @@ from endoforge.translation.translator import Channels, Translator
 class CycleGanTask:
     """Two players, ``generators`` and ``judges``; each holds a pair of networks.
 
-    Both translations of a generator's inputs (to translate, to leave alone) are one batch, and the
-    judges' turn takes the pictures that the generators' turn has made.
+    The judges' turn takes the pictures that the generators' turn has made.
 
     Source:
         Zhu et al., 2017, equations 1 to 3; the identity loss of section 5.2.
@@ -60,10 +60,8 @@ class CycleGanTask:
         source, target = batch["source"], batch["target"]
         found = {"counts": counts}
         if self._settings.identity:
-            both = self._there(torch.cat([source, target]))
-            found["made_target"], found["same_target"] = both.chunk(2)
-            both = self._back(torch.cat([target, source]))
-            found["made_source"], found["same_source"] = both.chunk(2)
+            found["made_target"], found["same_target"] = on_both(self._there, (source, target))
+            found["made_source"], found["same_source"] = on_both(self._back, (target, source))
         else:
             found["made_target"], found["made_source"] = self._there(source), self._back(target)
         found["cycle_source"] = self._back(found["made_target"])

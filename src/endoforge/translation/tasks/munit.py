@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from endoforge.training.task import Batch, Player
-from endoforge.translation.codes import CodeTranslator, halves, random_styles, recoding_losses
+from endoforge.translation.codes import CodeTranslator, random_styles, recoding_losses
 from endoforge.translation.judging import Judge, counts_of
 from endoforge.translation.networks.initial import start_kaiming
+from endoforge.translation.pairs import on_both
 from endoforge.translation.players import player_of
 from endoforge.translation.tasks.munit_settings import MunitSettings
 from endoforge.translation.translator import Channels, Translator
@@ -54,10 +55,10 @@ class MunitTask:
         style_target = there.style_encoder(target, batch["target_counts"])
         drawn_source, drawn_target = random_styles(style_source), random_styles(style_target)
         # ---- own pictures and translations ----
-        found["own_target"], found["made_target"] = halves(
+        found["own_target"], found["made_target"] = on_both(
             there.decoder, (content_target, content_source), (style_target, drawn_target)
         )
-        found["own_source"], found["made_source"] = halves(
+        found["own_source"], found["made_source"] = on_both(
             back.decoder, (content_source, content_target), (style_source, drawn_source)
         )
         # ---- codes of translations ----
