@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from endoforge.frames.storage import to_json
 from endoforge.scene.paths.room import Room
 from endoforge.scene.volume.air import label_gas
+from endoforge.scene.volume.couch import without_couch
 from endoforge.scene.volume.lumen import lumen_lines
 from endoforge.scene.volume.lumen_settings import LumenSettings
 from endoforge.scene.volume.phantom import phantom
@@ -59,7 +60,8 @@ def _key(anatomy: CtFile | PhantomSettings, seed: int, counter: int) -> tuple[st
 def _volume(settings_json: str, seed: int, counter: int) -> CtVolume:
     settings = _CT.validate_json(settings_json)
     if isinstance(settings, CtFile):
-        return read_ct(settings.ct, settings)
+        volume = read_ct(settings.ct, settings)
+        return without_couch(volume) if settings.remove_couch else volume
     return phantom(settings, stream(seed, "anatomy", counter))
 
 
