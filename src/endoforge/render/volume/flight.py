@@ -13,8 +13,9 @@ import drjit
 import mitsuba
 
 from endoforge.render.volume.chance import Chance
+from endoforge.render.volume.lookup import left_of, steep_around
 from endoforge.render.volume.matter import Medium, corner_of, extinction_at, table_of
-from endoforge.render.volume.voxels import hu_between
+from endoforge.render.volume.voxels import Corner, hu_between
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
 mi: Any = mitsuba
@@ -107,11 +108,38 @@ def advance(medium: Medium, course: Course, ray: Ray) -> tuple[Ray, Any, Any]:
     return Ray(ray.origin, ray.direction, at, ray.end_mm, left), may, most
 
 
-def stopping(medium: Medium, ray: Ray, active: Any) -> Any:
-    """Extinction where the ray now is, 1/mm."""
-    corner = corner_of(medium, ray.origin + ray.at_mm * ray.direction)
+def stopping(medium: Medium, corner: Corner, active: Any) -> Any:
+    """Extinction by the HU at a place, 1/mm."""
     hu = hu_between(medium.voxels, medium.size, corner, active)
     return extinction_at(medium, table_of(medium, corner, active), hu, active)
+
+
+def collides(medium: Medium, ray: Ray, may: Any, most: Any, chance: Any) -> tuple[Any, Any]:
+    """Decide whether the photon is stopped where it now is.
+
+    Args:
+        medium: Volume and transfer function.
+        ray: With where it is.
+        may: Others are not stopped.
+        most: The majorant there, 1/mm.
+        chance: Uniform in [0, 1).
+
+    Returns:
+        Whether it is, and if not, a number that is uniform in [0, 1) again.
+    """
+    corner = corner_of(medium, ray.origin + ray.at_mm * ray.direction)
+    stops = stopping(medium, corner, may)
+    mark = chance * most
+    hit = may & (mark < stops)
+    low, high = stops, most
+    ramp = medium.matter.lookup.ramp
+    if ramp is not None:  # only what HU alone would stop needs to know their gradient
+        near = hit
+        left = left_of(ramp, steep_around(ramp, medium.size, corner, near), corner.share)
+        low = dr.select(near, stops * left, stops)
+        high = dr.select(near, stops, most)
+        hit = near & (mark < low)
+    return hit, dr.clip((mark - low) * dr.rcp(high - low), 0, _ALMOST_ONE)
 
 
 def fly(medium: Medium, ray: Ray, random: Chance, patience: Any) -> tuple[Ray, Chance, Any]:
@@ -127,10 +155,7 @@ def fly(medium: Medium, ray: Ray, random: Chance, patience: Any) -> tuple[Ray, C
 
     def step(ray: Ray, random: Chance, hit: Any, steps: Any) -> Any:
         ray, may, most = advance(medium, course, ray)
-        stops = stopping(medium, ray, may)
-        mark = random.next() * most
-        hit = may & (mark < stops)
-        again = dr.clip((mark - stops) * dr.rcp(most - stops), 0, _ALMOST_ONE)
+        hit, again = collides(medium, ray, may, most, random.next())
         ray.left = dr.select(may, -dr.log(1 - again), ray.left)
         return ray, random, hit, steps + 1
 
