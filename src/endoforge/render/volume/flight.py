@@ -137,7 +137,7 @@ def collides(medium: Medium, ray: Ray, may: Any, most: Any, chance: Any) -> tupl
         near = hit
         left = left_of(ramp, steep_around(ramp, medium.size, corner, near), corner.share)
         low = dr.select(near, stops * left, stops)
-        high = dr.select(near, stops, most)
+        high = dr.select(near, dr.minimum(stops, most), most)
         hit = near & (mark < low)
     return hit, dr.clip((mark - low) * dr.rcp(high - low), 0, _ALMOST_ONE)
 

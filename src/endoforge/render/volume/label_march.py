@@ -28,8 +28,9 @@ END_DEPTH = -math.log(1e-4)
 #: So far beyond a cell's border, in voxels, a step looks for its cell; floats end at about 1e-4.
 _NUDGE = 1e-3
 
-#: Parts of a step (even numbers): on the way, and where the sought place lies.
-_PARTS, _FINE_PARTS = 2, 6
+#: Parts of a step (even numbers): on the way, there with a ramp over the gradient, whose ends are
+#: sharp, and where the sought place lies.
+_PARTS, _RAMP_PARTS, _FINE_PARTS = 2, 4, 6
 
 _FAR = 1e30
 _STILL = 1e-9
@@ -136,11 +137,13 @@ def march(medium: Medium, ray: Ray, point_depth: Any, first_depth: Any) -> March
         first_depth: Optical depth of the first hit.
     """
 
+    parts = _parts(medium)
+
     def cell_step(m: March, block: Block) -> March:
         way = way_on(medium, ray, m.at_mm, block)
         depth, left, moment = m.depth, m.left, m.moment
-        step_mm = (way.end_mm - m.at_mm) * (1 / _PARTS)
-        for k, (first, last) in enumerate(_nodes(medium, ray, m.at_mm, way, _PARTS)):
+        step_mm = (way.end_mm - m.at_mm) * (1 / parts)
+        for k, (first, last) in enumerate(_nodes(medium, ray, m.at_mm, way, parts)):
             more = depth_of_step(step_mm, first, last)
             left_after = dr.exp(-depth - more)
             bend = (first.extinction - last.extinction) * step_mm * (1 / 12)
@@ -189,10 +192,12 @@ def depth_between(medium: Medium, ray: Ray, most: Any) -> Any:
         most: An optical depth.
     """
 
+    parts = _parts(medium)
+
     def cell_step(at_mm: Any, depth: Any, block: Block) -> tuple[Any, Any]:
         way = way_on(medium, ray, at_mm, block)
-        for first, last in _nodes(medium, ray, at_mm, way, _PARTS):
-            depth = depth + depth_of_step((way.end_mm - at_mm) * (1 / _PARTS), first, last)
+        for first, last in _nodes(medium, ray, at_mm, way, parts):
+            depth = depth + depth_of_step((way.end_mm - at_mm) * (1 / parts), first, last)
         return way.end_mm, depth
 
     def step(at_mm: Any, depth: Any) -> Any:
@@ -275,6 +280,10 @@ def _exit(ray: Ray, at_mm: Any, low: Any, high: Any) -> Any:
     away = dr.select(dr.abs(ray.inverse) < _FAR, (border - ray.start) * ray.inverse, _FAR)
     least = _NUDGE * dr.min(dr.abs(ray.inverse))
     return dr.minimum(dr.maximum(dr.min(away), at_mm + least), ray.length_mm)
+
+
+def _parts(medium: Medium) -> int:
+    return _PARTS if medium.tables.lookup.ramp is None else _RAMP_PARTS
 
 
 def _nodes(
