@@ -52,7 +52,8 @@ def _slits(free: Bool[np.ndarray, "i j k"], narrow: int) -> Bool[np.ndarray, "i 
     cross = ndimage.generate_binary_structure(3, 1)
     sides = np.zeros(free.shape, dtype=bool)
     sides[[0, -1]], sides[:, [0, -1]] = True, True
-    return ndimage.binary_dilation(sides & free, cross, iterations=2 * narrow, mask=free)
+    found = ndimage.binary_dilation(sides & free, cross, iterations=2 * narrow, mask=free)
+    return np.asarray(found, dtype=bool)
 
 
 def voxel_ml(volume: CtVolume) -> float:
