@@ -25,13 +25,12 @@ from endoforge.render.volume.label_pass import LabelRequest
 from endoforge.render.volume.renderer import VolumeRenderer
 from endoforge.render.volume.view import Exposure, VolumeLabels, VolumeView
 from endoforge.scene.paths.plan import CameraPath, camera_path
-from endoforge.scene.paths.settings import OrbitSettings
 from endoforge.scene.volume.records import CtVolume
 from endoforge.simulation.cameras import build_camera, right_from_left
 from endoforge.simulation.draws import Draw
 from endoforge.simulation.label_choice import FIELDS_OF
 from endoforge.simulation.settings import CinematicSimulation
-from endoforge.simulation.volumes import room_of, volume_of
+from endoforge.simulation.volumes import room_for, volume_of
 from endoforge.streams import stream
 
 _MOST_SEEDS = 1 << 62
@@ -96,13 +95,8 @@ def cinematic_shot(draw: Draw[CinematicSimulation]) -> CinematicShot:
 
 
 def _path(draw: Draw[CinematicSimulation], frames: int) -> CameraPath:
-    settings = draw.settings
-    outside = isinstance(settings.trajectory, OrbitSettings) and (
-        settings.trajectory.side == "outside"
-    )
-    lumen = None if outside else settings.lumen
-    room = room_of(settings.anatomy, settings.seed, draw.counters["anatomy"], lumen)
-    return camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
+    room = room_for(draw.settings, draw.counters["anatomy"])
+    return camera_path(draw.settings.trajectory, room, draw.stream("trajectory"), frames)
 
 
 def reach_mm(volume: CtVolume) -> float:

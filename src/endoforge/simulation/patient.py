@@ -14,6 +14,7 @@ from typing import assert_never
 from pydantic import TypeAdapter
 
 from endoforge.errors import SettingsError
+from endoforge.frames.manifest import MANIFEST
 from endoforge.frames.storage import make_folder, sha256_of_all, to_json
 from endoforge.scene.anatomy.abdomen import build as abdomen
 from endoforge.scene.anatomy.abdomen.given import Given
@@ -37,7 +38,7 @@ from endoforge.simulation.settings import (
     ColonSimulation,
     LaparoscopySimulation,
 )
-from endoforge.simulation.volumes import volume_of
+from endoforge.simulation.volumes import room_for, volume_of
 from endoforge.streams import stream
 
 #: What sequences share: a colon, or the organs of an abdomen.
@@ -91,6 +92,8 @@ def prepare_patient(settings: AnySimulation, folder: Path) -> tuple[Path | None,
             return None, dict(PHANTOM_PROVENANCE)
         case CtFile():  # large, and the patient's: read again by every worker, copied nowhere
             known = volume_of(settings.anatomy, 0, 0).provenance
+            if isinstance(settings, CinematicSimulation) and not (folder / MANIFEST).exists():
+                room_for(settings, 0)  # what no sequence could use is refused at once
             hashes = (sha256_of_all(source) for source in _sources_of(settings.anatomy))
             return None, {**known, "sha256": ", ".join(hashes)}
         case _:

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from endoforge.frames.storage import to_json
 from endoforge.scene.paths.room import Room
+from endoforge.scene.paths.settings import OrbitSettings
 from endoforge.scene.volume.air import label_gas
 from endoforge.scene.volume.couch import without_couch
 from endoforge.scene.volume.lumen import lumen_lines
@@ -17,6 +18,7 @@ from endoforge.scene.volume.read import read_ct
 from endoforge.scene.volume.records import CtVolume
 from endoforge.scene.volume.room import lumen_room, outside_room
 from endoforge.scene.volume.settings import AnyCt, CtFile
+from endoforge.simulation.settings import CinematicSimulation
 from endoforge.streams import stream
 
 _CT: TypeAdapter[CtFile | PhantomSettings] = TypeAdapter(AnyCt)
@@ -48,6 +50,18 @@ def room_of(
     """
     told = "" if lumen is None else to_json(lumen.model_dump(mode="json"))
     return _room(*_key(anatomy, seed, counter), told)
+
+
+def room_for(settings: CinematicSimulation, counter: int) -> Room:
+    """Where the camera of a simulation may be, inside or outside as its path wants it.
+
+    Raises:
+        DataError, SceneError: The CT cannot be used, or has no such gas.
+    """
+    path = settings.trajectory
+    outside = isinstance(path, OrbitSettings) and path.side == "outside"
+    lumen = None if outside else settings.lumen
+    return room_of(settings.anatomy, settings.seed, counter, lumen)
 
 
 def _key(anatomy: CtFile | PhantomSettings, seed: int, counter: int) -> tuple[str, int, int]:

@@ -214,7 +214,8 @@ def _chosen(path: Path, found: Sequence[Series], number: int | None) -> Series:
         raise DataError(f"{path} has no series {number}; it holds {listed}")
     if len(found) > 1:
         raise DataError(
-            f"{path} mixes {len(found)} series: {listed}; name one with the setting series"
+            f"{path} mixes {len(found)} series: {listed}; choose one by its number with the "
+            f"setting anatomy.series, for example anatomy.series={found[0].number}"
         )
     return found[0]
 

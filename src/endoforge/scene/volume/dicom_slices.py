@@ -257,9 +257,11 @@ def _missing(
     if wrong.size:
         at = int(wrong[0])
         lack = int(places[at]) - 1
-        some = f"; {lack} in a row can be filled in with fill_gaps={lack}" if lack in (1, 2) else ""
+        some = ""
+        if lack in (1, 2) and not odd[at]:
+            some = f", or let {lack} in a row be filled in with the setting fill_gaps={lack}"
         raise DataError(
             f"{path} lacks slices: they lie {usual:.2f} mm apart, but slices {at + 1} and {at + 2} "
-            f"{steps[at]:.2f} mm; get the whole series{some if not odd[at] else ''}"
+            f"{steps[at]:.2f} mm; get the whole series{some}"
         )
     return tuple(int(n) - 1 for n in places)
