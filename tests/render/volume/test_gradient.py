@@ -177,4 +177,4 @@ def test_a_ramp_that_leaves_everything_changes_nothing_to_be_seen():
     full = replace(plain, gradient=GradientRamp(20.0, 100.0, 1.0))
     one, other = (VolumeRenderer(volume, lens, f, "cpu").labels(view) for f in (plain, full))
     np.testing.assert_allclose(one.opacity, other.opacity, atol=2e-3)
-    np.testing.assert_allclose(one.distance_mm, other.distance_mm, atol=0.02)
+    np.testing.assert_allclose(one.distance_mm, other.distance_mm, atol=0.18)  # a tenth of a voxel

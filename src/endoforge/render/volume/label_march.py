@@ -136,7 +136,6 @@ def march(medium: Medium, ray: Ray, point_depth: Any, first_depth: Any) -> March
         point_depth: Optical depth at which the labelled point lies.
         first_depth: Optical depth of the first hit.
     """
-
     parts = _parts(medium)
 
     def cell_step(m: March, block: Block) -> March:
@@ -191,7 +190,6 @@ def depth_between(medium: Medium, ray: Ray, most: Any) -> Any:
         ray: Where.
         most: An optical depth.
     """
-
     parts = _parts(medium)
 
     def cell_step(at_mm: Any, depth: Any, block: Block) -> tuple[Any, Any]:
