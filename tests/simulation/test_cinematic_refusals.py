@@ -2,12 +2,14 @@
 """A CT that cannot be used, given as a user gives it: one sentence, exit code 3, no name."""
 
 import gzip
+import json
 import re
 
 import numpy as np
 import pytest
 
 from endoforge import cli
+from endoforge.optics.transfer_file import preset, transfer_to_dict
 from scene.scans import SECRETS, Series, patient, write_nifti, write_series
 
 
@@ -73,11 +75,26 @@ def test_a_ct_too_large_is_refused_with_its_size_where_that_is_wanted(tmp_path, 
     check(words, tmp_path / "out", capfd, "14 x 12 x 10 = 1680 voxels")
 
 
-def check(words, out, capfd, said):
+@pytest.mark.parametrize(("extinction", "said"), [(0.0, "opaque nowhere"), (1.0, "everywhere")])
+def test_a_transfer_function_without_a_surface_is_refused(tmp_path, capfd, extinction, said):
+    values = transfer_to_dict(preset("bone")) | {"organs": {}}
+    points = [point | {"extinction_per_mm": extinction} for point in values["points"]]
+    file = tmp_path / "mine.json"
+    file.write_text(json.dumps(values | {"points": points}))
+    words = ["simulate", "cinematic", "--set", f"transfer.file={file}"]
+    check(words, tmp_path / "out", capfd, said, code=2)
+
+
+def test_a_panorama_that_is_not_there_is_refused(tmp_path, capfd):
+    words = ["simulate", "cinematic", "--set", f"illumination.picture={tmp_path / 'none.hdr'}"]
+    check(words, tmp_path / "out", capfd, r"cannot read .*none\.hdr")
+
+
+def check(words, out, capfd, said, code=3):
     with pytest.raises(SystemExit) as stop:
         cli.main([*words, "--out", str(out), "--frames", "2"])
     shown, told = capfd.readouterr()
-    assert stop.value.code == 3
+    assert stop.value.code == code
     lines = [line for line in (shown + told).splitlines() if line.strip()]
     assert len(lines) == 1
     assert lines[0].startswith("endoforge: ")
