@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int16, UInt8, UInt32
+from jaxtyping import Bool, Int16, UInt8, UInt32
 from scipy.ndimage import distance_transform_cdt
 
-from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU
 from endoforge.scene.volume.records import CtVolume
 
 #: Cells (the cubes between eight voxel centres) along each side of a block of the label pass.
@@ -22,8 +21,8 @@ BLOCK = 4
 #: byte per voxel and less with 2, eight times that with 1.
 CELL = 2
 
-#: Tables beyond this share the last bit of a block's set: it is then taken for occupied too often.
-_MOST_TABLES = 32
+#: Tables beyond this share the last bit of a block's set: more is expected of it than it holds.
+MOST_TABLES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +66,7 @@ def organ_sets(
 ) -> np.ndarray:
     """Which tables hold somewhere in each block, one bit each (uint32)."""
     bits: UInt32[np.ndarray, "256"] = np.uint32(1) << np.minimum(
-        table_of_organ, _MOST_TABLES - 1
+        table_of_organ, MOST_TABLES - 1
     ).astype(np.uint32)
     if volume.organs is None:
         counts = [len(_starts(n, block)) for n in volume.hu.shape]
@@ -77,28 +76,10 @@ def organ_sets(
 
 def only_tables(sets: UInt32[np.ndarray, "a b c"]) -> UInt32[np.ndarray, "a b c"]:
     """One more than the number of the only table in each block; 0 where there may be several."""
-    last = np.uint32(1) << np.uint32(_MOST_TABLES - 1)  # shared
+    last = np.uint32(1) << np.uint32(MOST_TABLES - 1)  # shared
     only = (sets & (sets - np.uint32(1)) == 0) & (sets != last)
     _, exponent = np.frexp(sets.astype(np.float64))
     return np.where(only, exponent, 0).astype(np.uint32)
-
-
-def empty_blocks(
-    ranges: BlockRanges,
-    sets: UInt32[np.ndarray, "a b c"],
-    tables: Float32[np.ndarray, "tables entries 6"],
-) -> Bool[np.ndarray, "a b c"]:
-    """True where nothing within a block stops light, whichever of its organs it belongs to."""
-    entries = tables.shape[1]
-    scale = (entries - 1) / (HIGHEST_HU - LOWEST_HU)
-    first = np.clip(np.floor((ranges.lowest - LOWEST_HU) * scale), 0, entries - 1).astype(np.int64)
-    last = np.clip(np.ceil((ranges.highest - LOWEST_HU) * scale), 0, entries - 1).astype(np.int64)
-    empty = np.ones(ranges.lowest.shape, bool)
-    for number, table in enumerate(tables):
-        dense = np.concatenate([[0], np.cumsum(table[:, EXTINCTION] > 0)])
-        here = (sets >> np.uint32(min(number, _MOST_TABLES - 1))) & np.uint32(1) > 0
-        empty &= ~here | (dense[last + 1] == dense[first])
-    return empty
 
 
 def leaps(empty: Bool[np.ndarray, "a b c"]) -> UInt8[np.ndarray, "a b c"]:

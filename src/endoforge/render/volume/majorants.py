@@ -8,11 +8,8 @@ import numpy as np
 from jaxtyping import Float32, Float64, Int16, Int32, UInt8, UInt32
 
 from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU, OrganTables
-from endoforge.render.volume.blocks import CELL, BlockRanges, leaps, organ_sets
+from endoforge.render.volume.blocks import CELL, MOST_TABLES, BlockRanges, leaps, organ_sets
 from endoforge.scene.volume.records import CtVolume
-
-#: Tables beyond this share a bit of a block's set (see `blocks.organ_sets`).
-_LAST_BIT = 31
 
 #: Rounding in the kernel must not lift an interpolated extinction above its block's majorant.
 _MARGIN = 1 + 1e-5
@@ -53,7 +50,7 @@ def majorants(
     """The largest extinction over the HU of each block, whichever of its organs it belongs to."""
     most = np.zeros(ranges.lowest.shape, np.float32)
     for number, table in enumerate(tables):
-        bit = np.uint32(1) << np.uint32(min(number, _LAST_BIT))
+        bit = np.uint32(1) << np.uint32(min(number, MOST_TABLES - 1))
         levels = maximum_levels(table[:, EXTINCTION])
         for slab, lowest, highest, held in zip(
             most, ranges.lowest, ranges.highest, sets, strict=True

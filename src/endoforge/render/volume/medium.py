@@ -17,12 +17,12 @@ from endoforge.render.arrays import aligned
 from endoforge.render.volume.blocks import (
     BLOCK,
     BlockRanges,
-    empty_blocks,
     leaps,
     only_tables,
     organ_sets,
 )
 from endoforge.render.volume.lookup import Lookup, entry_of, upload_lookup
+from endoforge.render.volume.majorants import majorants
 from endoforge.render.volume.voxels import Voxels, steepness_of
 from endoforge.scene.volume.records import CtVolume
 
@@ -92,7 +92,7 @@ def upload_tables(
 ) -> Tables:
     """Put a transfer function on the device, and where in the volume it stops any light."""
     sets = organ_sets(volume, tables.table_of_organ)
-    empty = empty_blocks(ranges, sets, tables.tables)
+    empty = majorants(ranges, sets, tables.tables) == 0
     if tables.ramp is not None:
         empty |= steepness_of(volume, voxels).most_left(tables.ramp, BLOCK) == 0
     uploaded = Tables(
