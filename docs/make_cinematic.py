@@ -25,9 +25,16 @@ OUTSIDE = (
     "camera.horizontal_deg=36",
     "camera.width=256",
     "camera.height=256",
-    "quality.samples=96",
+    "quality.samples=48",
+    "anatomy.voxels=192",
 )
-INSIDE = ("quality.samples=64", "sensor.dirt=0", "sensor.fog=0", "anatomy.contrast=portal-venous")
+INSIDE = (
+    "quality.samples=32",
+    "sensor.dirt=0",
+    "sensor.fog=0",
+    "anatomy.contrast=portal-venous",
+    "anatomy.voxels=192",
+)
 
 
 def first_frame(recipe: str, assignments: tuple[str, ...], sequence: int) -> Frame:
