@@ -37,7 +37,7 @@ class CinematicExperiment(Settings):
         0, ge=0, description="surface pictures to train that network on instead; 0 takes `start`"
     )
     surface_steps: int = Field(12_000, ge=1, description="steps of that training")
-    steps: int = Field(1200, ge=1, description="steps of each fine-tuning, whatever the number")
+    steps: int = Field(600, ge=1, description="steps of each fine-tuning, whatever the number")
     learning_rate: float = Field(3e-4, gt=0, description="highest step size of fine-tuning")
     repeats: int = Field(1, ge=1, le=20, description="fine-tunings of each kind, of other seeds")
     recipe: str = Field("cinematic", description="recipe of the cinematic pictures")
