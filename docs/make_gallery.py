@@ -39,9 +39,9 @@ def pictures(name: str, sequences: int = 3) -> list[np.ndarray]:
 
 
 def cinematic_picture(settings: CinematicSimulation, sequence: int) -> np.ndarray:
-    """The first frame of a sequence in a CT, exposed four times as long as the recipe says."""
+    """The first frame of a sequence in a CT, exposed twice as long as the recipe says."""
     few = settings.model_copy(update={"sequence_frames": 1})
-    longer = few.quality.model_copy(update={"samples": 4 * (few.quality.samples or 16)})
+    longer = few.quality.model_copy(update={"samples": 2 * (few.quality.samples or 16)})
     return next(render_sequence(few.model_copy(update={"quality": longer}), sequence)).image
 
 

@@ -13,6 +13,7 @@ from endoforge.optics.transfer import (
     EXTINCTION,
     HIGHEST_HU,
     LOWEST_HU,
+    GradientRamp,
     OpticalCurve,
     TransferFunction,
     check_transfer,
@@ -54,6 +55,14 @@ RAMP = TransferFunction("ramp", curve([-500, 100, 400], [0.0, 1.0, 2.0]))
         ({"organs": {"liver": curve([0, 9], [0, -1])}}, "organ 'liver'.*got -1"),
         ({"anisotropy": 0.99}, r"anisotropy.*-0\.95 to 0\.95, got 0\.99"),
         ({"surface_hu_per_mm": 0.0}, r"surface_hu_per_mm must be above 0, got 0\.0"),
+        ({"gradient": GradientRamp(30.0, 30.0)}, "from_hu_per_mm 30 and to_hu_per_mm 30"),
+        ({"gradient": GradientRamp(40.0, 30.0)}, "must rise from 0 HU/mm or more.*got.*40"),
+        ({"gradient": GradientRamp(-1.0, 30.0)}, "got from_hu_per_mm -1"),
+        ({"gradient": GradientRamp(np.nan, 30.0)}, "got from_hu_per_mm nan"),
+        ({"gradient": GradientRamp(1.0, np.inf)}, "up to 5000, got.*to_hu_per_mm inf"),
+        ({"gradient": GradientRamp(1.0, 30.0, -0.1)}, r"floor must lie within 0 to 1, got -0\.1"),
+        ({"gradient": GradientRamp(1.0, 30.0, 1.5)}, r"floor must lie within 0 to 1, got 1\.5"),
+        ({"gradient": GradientRamp(1.0, 30.0, np.nan)}, "floor must lie within 0 to 1, got nan"),
         ({"curve": curve([0, 9], [0, 0])}, "opaque nowhere"),
         ({"curve": curve([0, 9], [0.1, 2])}, "opaque everywhere"),
     ],
@@ -75,6 +84,16 @@ def test_the_table_agrees_with_the_curve_and_holds_its_ends():
     np.testing.assert_allclose(table, properties(RAMP.curve, hu), rtol=1e-6)
     assert table[0, EXTINCTION] == 0 and table[-1, EXTINCTION] == 2
     assert table.dtype == np.float32
+
+
+@given(st.floats(0, 100), st.floats(1, 200), st.floats(0, 1))
+def test_a_ramp_rises_from_its_floor_to_one(begin, width, floor):
+    ramp = GradientRamp(begin, begin + width, floor)
+    factor = ramp.factor(np.linspace(0, 400, 50))
+    assert (np.diff(factor) >= 0).all() and factor[0] >= floor and factor[-1] == 1
+    half = ramp.factor(np.array(begin + width / 2))
+    np.testing.assert_allclose(half, (floor + 1) / 2)
+    assert organ_tables(replace(RAMP, gradient=ramp), {}).ramp is ramp
 
 
 @given(st.floats(-1000, 3000), st.floats(50, 800), st.integers(64, 2048))

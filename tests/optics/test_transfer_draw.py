@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawn transfer functions: plausible, the same for the same stream, and mixed exactly."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from endoforge.distributions import drawn
 from endoforge.errors import SettingsError
-from endoforge.optics.transfer import check_transfer, properties
+from endoforge.optics.transfer import GradientRamp, check_transfer, properties
 from endoforge.optics.transfer_draw import (
     TransferChange,
     blend,
@@ -26,6 +28,7 @@ STILL = TransferSettings(
     hu_shift=(0.0, 0.0), extinction=ONE, brightness=ONE, organ_brightness=ONE, hue_deg=(0.0, 0.0),
     saturation=ONE, roughness=ONE, f0=ONE, surfaces=ONE,
 )  # fmt: skip
+RAMP = GradientRamp(10.0, 40.0, 0.2)
 HU = np.linspace(-1024, 2000, 300)
 
 
@@ -115,6 +118,15 @@ def test_both_ends_of_a_mixture_are_the_functions_themselves():
         blend(first, second, 1.5)
 
 
+def test_ramps_are_mixed_number_by_number_and_none_counts_as_one():
+    plain, steep = preset("soft-tissue"), replace(preset("bone"), gradient=RAMP)
+    assert blend(plain, steep, 0.25).gradient == GradientRamp(10.0, 40.0, 0.8)
+    assert blend(steep, plain, 0.25).gradient == GradientRamp(10.0, 40.0, 0.4)
+    assert blend(plain, steep, 0.0).gradient is None and blend(plain, steep, 1.0).gradient == RAMP
+    other = replace(plain, gradient=GradientRamp(30.0, 80.0, 0.6))
+    assert blend(steep, other, 0.5).gradient == GradientRamp(20.0, 60.0, 0.4)
+
+
 # ---- changing -----------------------------------------------------------------------------------
 
 
@@ -130,6 +142,27 @@ def test_each_change_does_what_it_says():
     bright = changed(base, TransferChange(brightness=3.0, roughness=10.0))
     check_transfer(bright)
     assert bright.curve.albedo.max() == 0.98
+
+
+def test_a_ramp_is_stretched_and_raised_within_what_can_be(tmp_path):
+    base = replace(preset("soft-tissue"), gradient=RAMP)
+    wide = changed(base, TransferChange(steepness=2.0, floor=0.5)).gradient
+    assert wide == GradientRamp(20.0, 80.0, 0.5)
+    most = changed(base, TransferChange(steepness=1000.0))
+    assert check_transfer(most).gradient == GradientRamp(1250.0, 5000.0, 0.2)
+    assert changed(preset("soft-tissue"), TransferChange(steepness=2.0)).gradient is None
+    write_transfer(tmp_path / "steep.json", base)
+    settings = TransferSettings(file=tmp_path / "steep.json", gradient_floor=(0.3, 0.6))
+    drawn_ones = [sample_transfer(settings, stream(3, "x", k)).gradient for k in range(20)]
+    assert all(0.3 <= r.floor <= 0.6 and 7 <= r.from_hu_per_mm <= 14 for r in drawn_ones)
+    assert len({r.from_hu_per_mm for r in drawn_ones}) == 20
+
+
+def test_functions_without_a_ramp_draw_as_if_there_were_none():
+    one, other = (
+        sample_transfer(TransferSettings(steepness=s), stream(3, "x")) for s in (ONE, (0.5, 2.0))
+    )
+    assert transfer_to_dict(one) == transfer_to_dict(other)
 
 
 @given(st.floats(-180, 180), st.floats(0, 3))

@@ -2,6 +2,7 @@
 """Transfer functions survive the way through JSON bit by bit; other files are refused."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from endoforge.errors import DataError, SettingsError
-from endoforge.optics.transfer import OpticalCurve, TransferFunction
+from endoforge.optics.transfer import GradientRamp, OpticalCurve, TransferFunction
 from endoforge.optics.transfer_file import (
     preset,
     preset_names,
@@ -59,6 +60,19 @@ def test_every_number_survives_bit_by_bit(curve, organ, anisotropy, steepness):
     assert transfer_to_json(back) == transfer_to_json(function)
 
 
+@given(st.floats(0, 100), st.floats(1e-3, 4000), SHARE)
+def test_a_ramp_over_the_gradient_survives_bit_by_bit(begin, width, floor):
+    ramp = GradientRamp(begin, begin + width, floor)
+    function = replace(preset("bone"), gradient=ramp)
+    assert transfer_from_json(transfer_to_json(function), "x").gradient == ramp
+
+
+def test_a_file_without_a_ramp_says_nothing_of_one():
+    assert '"gradient"' not in transfer_to_json(replace(preset("bone"), gradient=None))
+    short = transfer_to_dict(preset("bone")) | {"gradient": STEEP}
+    assert transfer_from_dict(short, "x").gradient == GradientRamp(5.0, 30.0, 0.0)
+
+
 def test_a_file_reads_back(tmp_path):
     file = tmp_path / "mine.json"
     write_transfer(file, preset("bone"))
@@ -82,6 +96,7 @@ def without(key):
     return {k: v for k, v in transfer_to_dict(preset("bone")).items() if k != key}
 
 
+STEEP = {"from_hu_per_mm": 5, "to_hu_per_mm": 30}
 POINT = {"hu": 0, "extinction_per_mm": 0, "albedo": [1, 1, 1], "roughness": 0.5, "f0": 0}
 
 
@@ -105,6 +120,11 @@ POINT = {"hu": 0, "extinction_per_mm": 0, "albedo": [1, 1, 1], "roughness": 0.5,
         (changed(points=[POINT, POINT | {"albedo": [1, 1]}]), r"albedo must be three numbers"),
         (changed(points=[POINT, POINT | {"albedo": [1, 1, None]}]), "albedo must be a number"),
         (changed(organs=[]), "organs must be a group"),
+        (changed(gradient=[]), "gradient must be a group of keys"),
+        (changed(gradient=None), "gradient must be a group of keys"),
+        (changed(gradient={"from_hu_per_mm": 5}), "gradient lacks 'to_hu_per_mm'"),
+        (changed(gradient=STEEP | {"flor": 0}), "unknown key 'flor'; did you mean 'floor'"),
+        (changed(gradient=STEEP | {"floor": "0"}), "gradient: floor must be a number, got '0'"),
         (changed(organs={"liver": [POINT]}), r"organs\.liver must be a list of 2"),
     ],
 )

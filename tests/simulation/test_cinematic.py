@@ -8,11 +8,10 @@ import pytest
 from endoforge.errors import EndoforgeError, SettingsError
 from endoforge.frames.check import check_dataset
 from endoforge.frames.dataset import Dataset
-from endoforge.scene.volume.phantom import phantom
 from endoforge.scene.volume.phantom_settings import PhantomSettings
 from endoforge.simulation.recipes import load_recipe
 from endoforge.simulation.run import simulate_dataset
-from endoforge.streams import stream
+from endoforge.simulation.volumes import volume_of
 
 _SMALL = (
     "anatomy.voxels=128",
@@ -39,10 +38,22 @@ def inside(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def ct(tmp_path_factory) -> Path:
     """A phantom as a patient's NIfTI file."""
-    volume = phantom(PhantomSettings(voxels=128), stream(3, "anatomy", 0))
-    path = tmp_path_factory.mktemp("ct") / "patient.nii.gz"
+    volume = volume_of(PhantomSettings(voxels=128), 3, 0)
+    path = tmp_path_factory.mktemp("ct") / "patient.nii"
     nib.save(nib.Nifti1Image(volume.hu, volume.world_from_voxel), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def flight(ct, tmp_path_factory) -> Path:
+    """One frame of that patient."""
+    out = tmp_path_factory.mktemp("flight") / "data"
+    assert simulate_dataset(of_patient(ct), out).complete
+    return out
+
+
+def of_patient(ct):
+    return load_recipe("cinematic", {"frames": 1, "seed": 3}, (f"anatomy.ct={ct}", *_SMALL[1:]))
 
 
 def test_every_law_of_labels_holds_inside_a_ct(inside):
@@ -93,33 +104,26 @@ def test_depth_and_labels_do_not_depend_on_the_number_of_samples(inside, tmp_pat
     assert not np.array_equal(few.image, more.image)
 
 
-def test_a_patient_s_ct_is_flown_through_and_named_by_its_hash_alone(ct, tmp_path):
-    settings = load_recipe("cinematic", {"frames": 1, "seed": 3}, (f"anatomy.ct={ct}", *_SMALL[1:]))
-    out = tmp_path / "data"
-    assert simulate_dataset(settings, out).complete
-    manifest = Dataset.open(out).manifest
+def test_a_patient_s_ct_is_flown_through_and_named_by_its_hash_alone(flight):
+    manifest = Dataset.open(flight).manifest
     assert manifest.provenance["source"] == "NIfTI volume"
     assert len(manifest.provenance["sha256"]) == 64
-    assert {file.name for file in out.iterdir()} == {
+    assert {file.name for file in flight.iterdir()} == {
         "dataset.json",
         "journal.jsonl",
         "shard-000000.tar",
     }
 
 
-def test_a_changed_ct_is_refused(ct, tmp_path):
-    own = tmp_path / "own.nii.gz"
-    own.write_bytes(ct.read_bytes())
-    settings = load_recipe(
-        "cinematic", {"frames": 2, "seed": 3}, (f"anatomy.ct={own}", *_SMALL[1:])
-    )
-    simulate_dataset(settings, tmp_path / "data")
-    image = nib.load(own)
-    hu = np.asarray(image.dataobj).astype(np.int16)
-    hu[40, 40, 40] += 100
-    nib.save(nib.Nifti1Image(hu, image.affine), own)
-    with pytest.raises(SettingsError, match="changed since"):
-        simulate_dataset(settings, tmp_path / "data")
+def test_a_changed_ct_is_refused(ct, flight):
+    content = ct.read_bytes()
+    try:
+        ct.write_bytes(content[:-2] + b"\1\0")
+        with pytest.raises(SettingsError, match="changed since"):
+            simulate_dataset(of_patient(ct), flight)
+    finally:
+        ct.write_bytes(content)
+    assert simulate_dataset(of_patient(ct), flight).complete
 
 
 def test_a_ct_without_that_gas_is_told(ct, tmp_path):

@@ -51,19 +51,25 @@ PATHS = st.sampled_from(
         "trajectory={path: views, target: stomach, distance_mm: [30, 60]}",
     ]
 )
-TOOLS = st.lists(
-    st.builds(
+STILL = "anatomy.motion=null"
+BREATHING = "anatomy.motion={breath_mm: 14, breaths_per_min: 40, frames_per_s: 10}"
+
+
+@st.composite
+def tools_and_motion(draw):
+    """At most one tool, and organs that move or are still; still ones cannot be pulled."""
+    motion = draw(st.sampled_from([STILL, BREATHING]))
+    behaviours = ["work", "hold"] if motion == STILL else ["work", "hold", "pull", "retract"]
+    tool = st.builds(
         "{{kind: {}, port: {}, target: {}, motion: {{behaviour: {}}}}}".format,
         st.sampled_from(["grasper", "dissector", "scissors", "hook", "clipper", "suction"]),
         st.sampled_from(["port-epigastric", "port-right", "port-flank"]),
         st.sampled_from(["liver", "gallbladder", "triangle"]),
-        st.sampled_from(["work", "hold", "pull", "retract"]),
-    ),
-    max_size=1,
-)
-MOTION = st.sampled_from(
-    ["anatomy.motion=null", "anatomy.motion={breath_mm: 14, breaths_per_min: 40, frames_per_s: 10}"]
-)
+        st.sampled_from(behaviours),
+    )
+    return draw(st.lists(tool, max_size=1)), motion
+
+
 LIGHT = st.builds("transport.bounces={}".format, st.integers(0, 1))
 
 
@@ -74,27 +80,33 @@ LIGHT = st.builds("transport.bounces={}".format, st.integers(0, 1))
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(cameras(), PATHS, TOOLS, MOTION, LIGHT, st.integers(0, 4))
+@given(cameras(), PATHS, tools_and_motion(), LIGHT, st.integers(0, 4))
 @example(
     f"camera={{model: omnidirectional, diagonal_deg: 150, content_radius: 0.9, {SIZE}, "
     "stereo: {baseline_mm: 5.0, convergence_deg: 4.0}}",
     "trajectory={path: laparoscope, oblique_deg: 30}",
-    ["{kind: grasper, port: port-flank, target: fundus, motion: {behaviour: pull}}"],
-    "anatomy.motion={breath_mm: 14, breaths_per_min: 40, frames_per_s: 10}",
+    (["{kind: grasper, port: port-flank, target: fundus, motion: {behaviour: pull}}"], BREATHING),
     "transport.bounces=0",
     1,
 )
 @example(
     "camera={file: FILE, stereo: {baseline_mm: 4.0}}",
     "trajectory={path: views}",
-    [],
-    "anatomy.motion={breath_mm: 14, breaths_per_min: 40, frames_per_s: 10}",
+    ([], BREATHING),
     "transport.bounces=1",
     0,
 )
+@example(  # the clip that an applier holds is part of it
+    f"camera={{model: pinhole, horizontal_deg: 50.0, {SIZE}, content_radius: 0.0, stereo: null}}",
+    "trajectory={path: laparoscope, oblique_deg: 45}",
+    (["{kind: clipper, port: port-epigastric, target: liver, motion: {behaviour: work}}"], STILL),
+    "transport.bounces=0",
+    1,
+)
 def test_random_laparoscopies_keep_every_law(
-    tmp_path_factory, camera, path, tools, motion, light, seed
+    tmp_path_factory, camera, path, tools_in_motion, light, seed
 ):
+    tools, motion = tools_in_motion
     folder = tmp_path_factory.mktemp("laws")
     file = folder / "scope.json"
     write_camera(file, FisheyeCamera.from_field_of_view(64, 52, 110.0, (0.02, -0.008, 0.001, 0)))

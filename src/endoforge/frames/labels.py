@@ -15,7 +15,7 @@ from endoforge.frames.storage import read_json, write_json
 
 #: Classes, by name, that are parts of one object; all others make objects of their own.
 PARTS = (
-    frozenset({"tool tip", "tool wrist", "tool shaft"}),
+    frozenset({"tool tip", "tool wrist", "tool shaft", "clip"}),  # a clip while it is held
     frozenset({"abdominal wall", "diaphragm"}),
     frozenset({"liver", "cystic plate"}),
 )

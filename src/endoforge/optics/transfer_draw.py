@@ -17,6 +17,8 @@ from endoforge.optics.transfer import (
     F0,
     RED,
     ROUGHNESS,
+    STEEPEST,
+    GradientRamp,
     OpticalCurve,
     TransferFunction,
     check_transfer,
@@ -43,6 +45,8 @@ class TransferChange:
         f0: Factor of the reflectance.
         surfaces: Factor of `TransferFunction.surface_hu_per_mm`.
         anisotropy: In place of the function's own; None keeps that.
+        steepness: Factor of both ends of the gradient's ramp, if the function has one.
+        floor: In place of the ramp's own; None keeps that.
     """
 
     hu_shift: float = 0.0
@@ -54,6 +58,8 @@ class TransferChange:
     f0: float = 1.0
     surfaces: float = 1.0
     anisotropy: float | None = None
+    steepness: float = 1.0
+    floor: float | None = None
 
 
 def sample_transfer(settings: TransferSettings, rng: np.random.Generator) -> TransferFunction:
@@ -74,6 +80,8 @@ def sample_transfer(settings: TransferSettings, rng: np.random.Generator) -> Tra
         name: with_albedo(curve, draw(settings.organ_brightness, rng) * curve.albedo)
         for name, curve in sorted(base.organs.items())
     }
+    if base.gradient is not None:
+        base = replace(base, gradient=_ramp_changed(base.gradient, _ramp_drawn(settings, rng)))
     return check_transfer(replace(base, organs=organs))
 
 
@@ -82,7 +90,8 @@ def blend(first: TransferFunction, second: TransferFunction, share: float) -> Tr
 
     Colour, roughness and reflectance follow the share that each has in the extinction there, so
     that what one function leaves empty takes nothing of its colour. An organ that only one of them
-    names is mixed with the other's curve of no organ.
+    names is mixed with the other's curve of no organ. Ramps over the gradient are mixed number by
+    number; a function without one counts as a ramp that is 1 everywhere.
 
     Args:
         first: What share 0 gives.
@@ -96,6 +105,10 @@ def blend(first: TransferFunction, second: TransferFunction, share: float) -> Tr
         raise SettingsError(
             f"the share of the second transfer function must be 0 to 1, got {share}"
         )
+    if share in (0, 1):  # nothing of the other
+        gradient = (first, second)[int(share)].gradient
+    else:
+        gradient = _ramps_mixed(first.gradient, second.gradient, share)
     names = sorted({*first.organs, *second.organs})
     return TransferFunction(
         name=f"{first.name} + {second.name}",
@@ -109,6 +122,7 @@ def blend(first: TransferFunction, second: TransferFunction, share: float) -> Tr
         anisotropy=_between(first.anisotropy, second.anisotropy, share),
         surface_hu_per_mm=_between(first.surface_hu_per_mm, second.surface_hu_per_mm, share),
         about=f"{1 - share:.3g} of {first.name!r} and {share:.3g} of {second.name!r}.",
+        gradient=gradient,
     )
 
 
@@ -121,6 +135,7 @@ def changed(transfer: TransferFunction, change: TransferChange) -> TransferFunct
         organs={name: _changed(curve, change) for name, curve in transfer.organs.items()},
         anisotropy=anisotropy,
         surface_hu_per_mm=transfer.surface_hu_per_mm * change.surfaces,
+        gradient=transfer.gradient and _ramp_changed(transfer.gradient, change),
     )
 
 
@@ -167,6 +182,38 @@ def _drawn(settings: TransferSettings, rng: np.random.Generator) -> TransferChan
         f0=one(settings.f0),
         surfaces=one(settings.surfaces),
         anisotropy=None if settings.anisotropy is None else one(settings.anisotropy),
+    )
+
+
+def _ramp_drawn(settings: TransferSettings, rng: np.random.Generator) -> TransferChange:
+    """Drawn last, and only for functions with a ramp: all others keep their random numbers."""
+    steepness = draw(settings.steepness, rng)
+    floor = None if settings.gradient_floor is None else draw(settings.gradient_floor, rng)
+    return TransferChange(steepness=steepness, floor=floor)
+
+
+def _ramp_changed(ramp: GradientRamp, change: TransferChange) -> GradientRamp:
+    """Ends beyond what any scan holds are brought back, the ramp keeping its shape."""
+    factor = min(change.steepness, STEEPEST / ramp.to_hu_per_mm)
+    return GradientRamp(
+        ramp.from_hu_per_mm * factor,
+        ramp.to_hu_per_mm * factor,
+        ramp.floor if change.floor is None else change.floor,
+    )
+
+
+def _ramps_mixed(
+    first: GradientRamp | None, second: GradientRamp | None, share: float
+) -> GradientRamp | None:
+    some = first or second
+    if some is None:
+        return None
+    even = replace(some, floor=1.0)
+    one, other = first or even, second or even
+    return GradientRamp(
+        _between(one.from_hu_per_mm, other.from_hu_per_mm, share),
+        _between(one.to_hu_per_mm, other.to_hu_per_mm, share),
+        _between(one.floor, other.floor, share),
     )
 
 

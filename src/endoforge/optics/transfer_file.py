@@ -16,7 +16,12 @@ from typing import Any
 import numpy as np
 
 from endoforge.errors import DataError, SettingsError
-from endoforge.optics.transfer import OpticalCurve, TransferFunction, check_transfer
+from endoforge.optics.transfer import (
+    GradientRamp,
+    OpticalCurve,
+    TransferFunction,
+    check_transfer,
+)
 
 #: What a file says of itself.
 FORMAT, VERSION = "endoforge transfer function", 1
@@ -25,7 +30,8 @@ _MOST_BYTES = 1_000_000
 _MOST_POINTS = 4096
 _LARGEST = 1e300
 _KEYS = {"format", "version", "name", "about", "anisotropy", "surface_hu_per_mm", "points"}
-_OPTIONAL = {"about", "organs"}
+_OPTIONAL = {"about", "organs", "gradient"}
+_GRADIENT_KEYS = ("from_hu_per_mm", "to_hu_per_mm", "floor")
 _POINT_KEYS = ("hu", "extinction_per_mm", "albedo", "roughness", "f0")
 
 
@@ -112,12 +118,17 @@ def transfer_from_dict(values: Any, source: str) -> TransferFunction:
         organs={
             name: _curve(points, f"{source}: organs.{name}") for name, points in organs.items()
         },
+        gradient=_gradient(values["gradient"], source) if "gradient" in values else None,
     )
     return check_transfer(transfer)
 
 
 def transfer_to_dict(transfer: TransferFunction) -> dict[str, Any]:
     """The plain values that a file holds."""
+    ramp = transfer.gradient
+    steep = (
+        {} if ramp is None else {"gradient": {key: getattr(ramp, key) for key in _GRADIENT_KEYS}}
+    )
     return {
         "format": FORMAT,
         "version": VERSION,
@@ -125,6 +136,7 @@ def transfer_to_dict(transfer: TransferFunction) -> dict[str, Any]:
         "about": transfer.about,
         "anisotropy": transfer.anisotropy,
         "surface_hu_per_mm": transfer.surface_hu_per_mm,
+        **steep,
         "points": _points(transfer.curve),
         "organs": {name: _points(curve) for name, curve in transfer.organs.items()},
     }
@@ -185,6 +197,13 @@ def _curve(points: Any, source: str) -> OpticalCurve:
         for key in _POINT_KEYS
     }
     return OpticalCurve(**columns)
+
+
+def _gradient(values: Any, source: str) -> GradientRamp:
+    source = f"{source}: gradient"
+    _check_keys(values, set(_GRADIENT_KEYS[:2]), set(_GRADIENT_KEYS), source)
+    numbers = {key: _number(value, key, source) for key, value in values.items()}
+    return GradientRamp(**numbers)
 
 
 def _value(value: Any, key: str, source: str) -> Any:

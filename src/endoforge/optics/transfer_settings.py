@@ -25,6 +25,7 @@ _LIMITS = {
     "roughness": (0.1, 10.0),
     "f0": (0.0, 20.0),
     "surfaces": (0.05, 20.0),
+    "steepness": (0.05, 20.0),
 }
 
 
@@ -78,10 +79,24 @@ class TransferSettings(Settings):
         description="factor of the steepness from which HU act as a surface; own choice",
     )
 
+    steepness: Distribution = Field(
+        LogUniform(log_uniform=(0.7, 1.4)),
+        description="factor of the steepness from which HU stop light in full, for transfer "
+        "functions with a ramp over the gradient; own choice",
+    )
+    gradient_floor: Distribution | None = Field(
+        None,
+        description="share of the extinction that is left where HU are even, 0 to 1, in place of "
+        "the transfer function's; only for those with a ramp over the gradient",
+    )
+
     @model_validator(mode="after")
     def _plausible(self) -> "TransferSettings":
         """Refuse what no tissue can be."""
-        check_ends(
-            self, _LIMITS | ({} if self.anisotropy is None else {"anisotropy": (-0.95, 0.95)})
-        )
+        limits = dict(_LIMITS)
+        if self.anisotropy is not None:
+            limits["anisotropy"] = (-0.95, 0.95)
+        if self.gradient_floor is not None:
+            limits["gradient_floor"] = (0.0, 1.0)
+        check_ends(self, limits)
         return self

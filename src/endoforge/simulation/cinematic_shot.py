@@ -6,11 +6,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float32
 
 from endoforge.distributions import draw as drawn_value
-from endoforge.frames.frame import Frame
+from endoforge.frames.frame import Frame, RightView
 from endoforge.geometry.cameras import Camera
 from endoforge.optics.illumination import WorldLight, sample_world_light
+from endoforge.optics.lamp import Triple
 from endoforge.optics.light import LightSource, sample_lights
 from endoforge.optics.sensor import SensorResponse, sample_sensor
 from endoforge.optics.transfer import TransferFunction
@@ -18,18 +20,17 @@ from endoforge.optics.transfer_draw import sample_transfer
 from endoforge.optics.transfer_file import transfer_to_dict
 from endoforge.render.volume.convergence import exposed
 from endoforge.render.volume.denoise import denoised
-from endoforge.render.volume.frames import VolumeShot, volume_frame
+from endoforge.render.volume.frames import Pose, VolumeShot, right_of, volume_frame
 from endoforge.render.volume.label_pass import LabelRequest
 from endoforge.render.volume.renderer import VolumeRenderer
-from endoforge.render.volume.view import Exposure, VolumeView
+from endoforge.render.volume.view import Exposure, VolumeLabels, VolumeView
 from endoforge.scene.paths.plan import CameraPath, camera_path
-from endoforge.scene.paths.settings import OrbitSettings
 from endoforge.scene.volume.records import CtVolume
-from endoforge.simulation.cameras import build_camera
+from endoforge.simulation.cameras import build_camera, right_from_left
 from endoforge.simulation.draws import Draw
 from endoforge.simulation.label_choice import FIELDS_OF
 from endoforge.simulation.settings import CinematicSimulation
-from endoforge.simulation.volumes import room_of, volume_of
+from endoforge.simulation.volumes import room_for, volume_of
 from endoforge.streams import stream
 
 _MOST_SEEDS = 1 << 62
@@ -50,6 +51,7 @@ class CinematicShot:
         sensor: From radiance to the picture.
         aperture_mm: Radius of the lens's opening, mm.
         focus_mm: Depth in focus, mm.
+        right_from_left: Pose of a second eye with the same lens against the first; None for one.
     """
 
     draw: Draw[CinematicSimulation]
@@ -62,6 +64,7 @@ class CinematicShot:
     sensor: SensorResponse
     aperture_mm: float
     focus_mm: float
+    right_from_left: Pose | None = None
 
 
 def cinematic_shot(draw: Draw[CinematicSimulation]) -> CinematicShot:
@@ -73,7 +76,7 @@ def cinematic_shot(draw: Draw[CinematicSimulation]) -> CinematicShot:
     settings = draw.settings
     volume = volume_of(settings.anatomy, settings.seed, draw.counters["anatomy"])
     frames = settings.frames_of(draw.sequence)
-    pupil = draw.stream("camera", "pupil")
+    pupil, stereo = draw.stream("camera", "pupil"), settings.camera.stereo
     return CinematicShot(
         draw=draw,
         volume=volume,
@@ -87,17 +90,13 @@ def cinematic_shot(draw: Draw[CinematicSimulation]) -> CinematicShot:
         sensor=sample_sensor(settings.sensor, draw.stream("sensor")),
         aperture_mm=drawn_value(settings.pupil.aperture_mm, pupil) / 2,
         focus_mm=drawn_value(settings.pupil.focus_mm, pupil),
+        right_from_left=None if stereo is None else right_from_left(stereo),
     )
 
 
 def _path(draw: Draw[CinematicSimulation], frames: int) -> CameraPath:
-    settings = draw.settings
-    outside = isinstance(settings.trajectory, OrbitSettings) and (
-        settings.trajectory.side == "outside"
-    )
-    lumen = None if outside else settings.lumen
-    room = room_of(settings.anatomy, settings.seed, draw.counters["anatomy"], lumen)
-    return camera_path(settings.trajectory, room, draw.stream("trajectory"), frames)
+    room = room_for(draw.settings, draw.counters["anatomy"])
+    return camera_path(draw.settings.trajectory, room, draw.stream("trajectory"), frames)
 
 
 def reach_mm(volume: CtVolume) -> float:
@@ -115,26 +114,78 @@ def cinematic_frames(draw: Draw[CinematicSimulation]) -> Iterator[Frame]:
         view = view_of(shot, index)
         exposure = exposed(renderer, view, settings.quality)
         labels = renderer.labels(view, _request(shot, index, fields))
-        quality = settings.quality
-        picture = denoised(exposure, labels, quality.denoise, quality.limit_fireflies)
-        frame = volume_frame(_taken(shot, index, fields), picture, labels)
+        picture = _cleaned(shot, exposure, labels)
+        taken = _taken(shot, index, fields)
+        frame = volume_frame(taken, picture, labels)
+        if "right" in fields:
+            frame = replace(frame, right=_right(shot, renderer, taken, frame))
         facts = facts_of(shot, index, exposure)
         yield replace(frame, sequence=draw.sequence, facts=facts)
 
 
+def _right(
+    shot: CinematicShot, renderer: VolumeRenderer, taken: VolumeShot, frame: Frame
+) -> RightView:
+    """Expose the second eye and follow the first one's visible points to it."""
+    rule, left = shot.draw.settings.depth, view_of(shot, taken.index)
+    view = right_view_of(shot, taken.index)
+    exposure = exposed(renderer, view, shot.draw.settings.quality)
+    labels = renderer.labels(view, LabelRequest(rule))
+    way = renderer.labels(left, LabelRequest(rule, view.camera_from_world)).next
+    assert way is not None
+    eye = replace(taken, camera_from_world=view.camera_from_world)
+    return right_of(eye, frame, _cleaned(shot, exposure, labels), labels, way)
+
+
+def _cleaned(
+    shot: CinematicShot, exposure: Exposure, labels: VolumeLabels
+) -> Float32[np.ndarray, "height width 3"]:
+    quality = shot.draw.settings.quality
+    return denoised(exposure, labels, quality.denoise, quality.limit_fireflies)
+
+
 def view_of(shot: CinematicShot, index: int) -> VolumeView:
     """What the renderer is asked for one frame; a replay asks for the number it had at first."""
-    settings = shot.draw.settings
-    number = settings.first_sequence + shot.draw.sequence
-    seed = stream(settings.seed, "light paths", number, index).integers(_MOST_SEEDS)
     return VolumeView(
         camera_from_world=shot.path.moments[index, 1],
         lights=shot.lights,
         world_light=shot.world_light,
         aperture_mm=shot.aperture_mm,
         focus_mm=shot.focus_mm,
-        seed=int(seed),
+        seed=_seed(shot, index),
     )
+
+
+def right_view_of(shot: CinematicShot, index: int) -> VolumeView:
+    """The same moment from the second eye; the sources stay where they are, at the first."""
+    assert shot.right_from_left is not None
+    turn, shift = shot.right_from_left[:3, :3], shot.right_from_left[:3, 3]
+    lights = tuple(
+        replace(
+            light,
+            position_mm=_triple(turn @ np.asarray(light.position_mm) + shift),
+            axis=_triple(turn @ np.asarray(light.axis)),
+        )
+        for light in shot.lights
+    )
+    return replace(
+        view_of(shot, index),
+        camera_from_world=shot.right_from_left @ shot.path.moments[index, 1],
+        lights=lights,
+        seed=_seed(shot, index, 1),
+    )
+
+
+def _triple(vector: np.ndarray) -> Triple:
+    x, y, z = (float(v) for v in vector)
+    return x, y, z
+
+
+def _seed(shot: CinematicShot, *counters: int) -> int:
+    """Of a frame's light paths; a second counter is the eye's."""
+    settings = shot.draw.settings
+    number = settings.first_sequence + shot.draw.sequence
+    return int(stream(settings.seed, "light paths", number, *counters).integers(_MOST_SEEDS))
 
 
 def facts_of(shot: CinematicShot, index: int, exposure: Exposure) -> dict[str, Any]:

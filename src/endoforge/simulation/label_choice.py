@@ -49,7 +49,6 @@ OF_SURFACES: frozenset[LabelName] = frozenset(
         "specular",
         "texture",
         "moving",
-        "stereo",
         "boxes",
         "keypoints",
         "tracks",

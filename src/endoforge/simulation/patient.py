@@ -14,7 +14,10 @@ from typing import assert_never
 from pydantic import TypeAdapter
 
 from endoforge.errors import SettingsError
+from endoforge.frames.manifest import MANIFEST
 from endoforge.frames.storage import make_folder, sha256_of_all, to_json
+from endoforge.optics.illumination import read_panorama
+from endoforge.optics.transfer_file import read_transfer
 from endoforge.scene.anatomy.abdomen import build as abdomen
 from endoforge.scene.anatomy.abdomen.given import Given
 from endoforge.scene.anatomy.abdomen.labels import TOTAL_SEGMENTATOR
@@ -37,7 +40,7 @@ from endoforge.simulation.settings import (
     ColonSimulation,
     LaparoscopySimulation,
 )
-from endoforge.simulation.volumes import volume_of
+from endoforge.simulation.volumes import room_for, volume_of
 from endoforge.streams import stream
 
 #: What sequences share: a colon, or the organs of an abdomen.
@@ -66,8 +69,11 @@ def prepare_patient(settings: AnySimulation, folder: Path) -> tuple[Path | None,
 
     Raises:
         SceneError, DataError: The user's files cannot be used, or the file there is damaged.
+        SettingsError: A transfer function cannot be drawn.
         StorageError: The folder cannot be written.
     """
+    if isinstance(settings, CinematicSimulation):
+        _check_looks(settings)
     match settings.anatomy:
         case ColonSettings():
             return None, dict(DRAWN_PROVENANCE)
@@ -90,11 +96,26 @@ def prepare_patient(settings: AnySimulation, folder: Path) -> tuple[Path | None,
         case PhantomSettings():
             return None, dict(PHANTOM_PROVENANCE)
         case CtFile():  # large, and the patient's: read again by every worker, copied nowhere
-            known = volume_of(settings.anatomy, 0, 0).provenance
-            hashes = (sha256_of_all(source) for source in _sources_of(settings.anatomy))
-            return None, {**known, "sha256": ", ".join(hashes)}
+            return None, _known_of_ct(settings, settings.anatomy, folder)
         case _:
             assert_never(settings.anatomy)
+
+
+def _known_of_ct(settings: AnySimulation, anatomy: CtFile, folder: Path) -> dict[str, str]:
+    """Where a CT came from; one that no sequence could use is refused before the first."""
+    known = volume_of(anatomy, 0, 0).provenance
+    if isinstance(settings, CinematicSimulation) and not (folder / MANIFEST).exists():
+        room_for(settings, 0)
+    hashes = (sha256_of_all(source) for source in _sources_of(anatomy))
+    return {**known, "sha256": ", ".join(hashes)}
+
+
+def _check_looks(settings: CinematicSimulation) -> None:
+    """Refuse the user's transfer function or panorama before any work is done."""
+    if settings.transfer.file is not None:
+        read_transfer(settings.transfer.file)
+    if settings.illumination.picture is not None:
+        read_panorama(settings.illumination.picture)
 
 
 def class_names(settings: AnySimulation) -> Mapping[int, str]:

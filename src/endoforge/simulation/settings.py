@@ -170,7 +170,7 @@ class CinematicSimulation(Simulation):
 
     def _missing(self) -> frozenset[LabelName]:
         """Labels that a volume cannot give."""
-        return OF_SURFACES
+        return OF_SURFACES | super()._missing()
 
 
 AnySimulation = ColonSimulation | LaparoscopySimulation | CinematicSimulation

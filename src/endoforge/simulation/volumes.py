@@ -7,7 +7,9 @@ from pydantic import TypeAdapter
 
 from endoforge.frames.storage import to_json
 from endoforge.scene.paths.room import Room
+from endoforge.scene.paths.settings import OrbitSettings
 from endoforge.scene.volume.air import label_gas
+from endoforge.scene.volume.couch import without_couch
 from endoforge.scene.volume.lumen import lumen_lines
 from endoforge.scene.volume.lumen_settings import LumenSettings
 from endoforge.scene.volume.phantom import phantom
@@ -16,6 +18,7 @@ from endoforge.scene.volume.read import read_ct
 from endoforge.scene.volume.records import CtVolume
 from endoforge.scene.volume.room import lumen_room, outside_room
 from endoforge.scene.volume.settings import AnyCt, CtFile
+from endoforge.simulation.settings import CinematicSimulation
 from endoforge.streams import stream
 
 _CT: TypeAdapter[CtFile | PhantomSettings] = TypeAdapter(AnyCt)
@@ -49,6 +52,18 @@ def room_of(
     return _room(*_key(anatomy, seed, counter), told)
 
 
+def room_for(settings: CinematicSimulation, counter: int) -> Room:
+    """Where the camera of a simulation may be, inside or outside as its path wants it.
+
+    Raises:
+        DataError, SceneError: The CT cannot be used, or has no such gas.
+    """
+    path = settings.trajectory
+    outside = isinstance(path, OrbitSettings) and path.side == "outside"
+    lumen = None if outside else settings.lumen
+    return room_of(settings.anatomy, settings.seed, counter, lumen)
+
+
 def _key(anatomy: CtFile | PhantomSettings, seed: int, counter: int) -> tuple[str, int, int]:
     """What decides the volume: a patient's is the same for all seeds and counters."""
     values = to_json(anatomy.model_dump(mode="json"))
@@ -59,7 +74,8 @@ def _key(anatomy: CtFile | PhantomSettings, seed: int, counter: int) -> tuple[st
 def _volume(settings_json: str, seed: int, counter: int) -> CtVolume:
     settings = _CT.validate_json(settings_json)
     if isinstance(settings, CtFile):
-        return read_ct(settings.ct, settings)
+        volume = read_ct(settings.ct, settings)
+        return without_couch(volume) if settings.remove_couch else volume
     return phantom(settings, stream(seed, "anatomy", counter))
 
 

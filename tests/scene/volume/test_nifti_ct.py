@@ -115,6 +115,41 @@ def test_senseless_spacing_is_refused(tmp_path, spacing):
         parsed(path)
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_an_affine_that_is_no_number_is_refused(tmp_path, number):
+    path = edited(write_nifti(tmp_path / "ct.nii", patient()), 280, np.float32(number).tobytes())
+    with pytest.raises(DataError, match="affine with values that are no numbers"):
+        parsed(path)
+
+
+def test_two_places_that_disagree_are_refused(tmp_path):
+    path = write_nifti(tmp_path / "ct.nii", patient())
+    edited(path, 252, np.array([1, 1], "<i2").tobytes())  # both are in force
+    assert parsed(path)["hu"].shape == (14, 12, 10)
+    edited(path, 268, np.float32(AFFINE[0, 3] + 40).tobytes())  # the qform's
+    with pytest.raises(DataError, match=r"sform and qform differ by 40\.0"):
+        parsed(path)
+
+
+def test_a_single_slice_is_no_volume(tmp_path):
+    with pytest.raises(DataError, match=r"claims \(14, 12, 1\) voxels; expected at least 2"):
+        parsed(write_nifti(tmp_path / "ct.nii", patient()[:, :, :1]))
+
+
+def test_unsigned_values_with_a_scale_are_scaled(tmp_path):
+    raw = (patient().astype(np.int32) + 1024).astype(np.uint16)
+    content = parsed(write_nifti(tmp_path / "ct.nii", raw, slope=1.0, inter=-1024.0))
+    np.testing.assert_array_equal(content["hu"], patient())
+
+
+def test_what_lies_outside_the_scanner_s_circle_is_air(tmp_path):
+    values = patient()
+    values[:2] = -3024
+    content = parsed(write_nifti(tmp_path / "ct.nii", values))
+    assert (content["hu"][:2] == -1024).all()
+    assert content["notes"] == ["240 voxels below -1024 HU set to -1024"]
+
+
 def test_values_that_are_no_numbers_are_refused(tmp_path):
     values = patient().astype(np.float32)
     values[3, 3, 3] = np.nan

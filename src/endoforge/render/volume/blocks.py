@@ -8,17 +8,21 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int16, UInt8, UInt32
+from jaxtyping import Bool, Int16, UInt8, UInt32
 from scipy.ndimage import distance_transform_cdt
 
-from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU
 from endoforge.scene.volume.records import CtVolume
 
-#: Cells (the cubes between eight voxel centres) along each side of a block.
+#: Cells (the cubes between eight voxel centres) along each side of a block of the label pass.
 BLOCK = 4
 
-#: Tables beyond this share the last bit of a block's set: it is then taken for occupied too often.
-_MOST_TABLES = 32
+#: The same for light. Measured on a drawn CT of 192³ with blocks of 1, 2, 3 and 4:
+#: from outside 2.19, 1.65, 1.57 and 1.67 s of CPU, in its colon 1.55, 1.93, 2.32 and 2.64 s; one
+#: byte per voxel and less with 2, eight times that with 1.
+CELL = 2
+
+#: Tables beyond this share the last bit of a block's set: more is expected of it than it holds.
+MOST_TABLES = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,7 @@ class VolumeOnDevice:
 
     Attributes:
         ranges: Of its blocks, on the host.
-        voxels: What `medium.upload_voxels` gave.
+        voxels: What `voxels.upload_voxels` gave.
     """
 
     ranges: BlockRanges
@@ -49,7 +53,12 @@ def block_ranges(hu: Int16[np.ndarray, "i j k"], block: int = BLOCK) -> BlockRan
         hu: Hounsfield units.
         block: Cells along each side of a block.
     """
-    return BlockRanges(_reduced(hu, np.minimum, block), _reduced(hu, np.maximum, block))
+    return BlockRanges(_reduced(hu, np.minimum, block), highest_of_blocks(hu, block))
+
+
+def highest_of_blocks(values: Int16[np.ndarray, "i j k"], block: int) -> Int16[np.ndarray, "a b c"]:
+    """The highest voxel of each block, its border voxels included."""
+    return _reduced(values, np.maximum, block)
 
 
 def organ_sets(
@@ -57,7 +66,7 @@ def organ_sets(
 ) -> np.ndarray:
     """Which tables hold somewhere in each block, one bit each (uint32)."""
     bits: UInt32[np.ndarray, "256"] = np.uint32(1) << np.minimum(
-        table_of_organ, _MOST_TABLES - 1
+        table_of_organ, MOST_TABLES - 1
     ).astype(np.uint32)
     if volume.organs is None:
         counts = [len(_starts(n, block)) for n in volume.hu.shape]
@@ -65,22 +74,12 @@ def organ_sets(
     return _reduced(volume.organs, np.bitwise_or, block, bits)
 
 
-def empty_blocks(
-    ranges: BlockRanges,
-    sets: UInt32[np.ndarray, "a b c"],
-    tables: Float32[np.ndarray, "tables entries 6"],
-) -> Bool[np.ndarray, "a b c"]:
-    """True where nothing within a block stops light, whichever of its organs it belongs to."""
-    entries = tables.shape[1]
-    scale = (entries - 1) / (HIGHEST_HU - LOWEST_HU)
-    first = np.clip(np.floor((ranges.lowest - LOWEST_HU) * scale), 0, entries - 1).astype(np.int64)
-    last = np.clip(np.ceil((ranges.highest - LOWEST_HU) * scale), 0, entries - 1).astype(np.int64)
-    empty = np.ones(ranges.lowest.shape, bool)
-    for number, table in enumerate(tables):
-        dense = np.concatenate([[0], np.cumsum(table[:, EXTINCTION] > 0)])
-        here = (sets >> np.uint32(min(number, _MOST_TABLES - 1))) & np.uint32(1) > 0
-        empty &= ~here | (dense[last + 1] == dense[first])
-    return empty
+def only_tables(sets: UInt32[np.ndarray, "a b c"]) -> UInt32[np.ndarray, "a b c"]:
+    """One more than the number of the only table in each block; 0 where there may be several."""
+    last = np.uint32(1) << np.uint32(MOST_TABLES - 1)  # shared
+    only = (sets & (sets - np.uint32(1)) == 0) & (sets != last)
+    _, exponent = np.frexp(sets.astype(np.float64))
+    return np.where(only, exponent, 0).astype(np.uint32)
 
 
 def leaps(empty: Bool[np.ndarray, "a b c"]) -> UInt8[np.ndarray, "a b c"]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
-from endoforge.frames.frame import Frame
+from endoforge.frames.frame import Frame, RightView
 from endoforge.geometry.cameras import Camera
 from endoforge.geometry.depth import depth_from_distance
 from endoforge.optics.sensor import SensorResponse, develop, develop_clean
@@ -91,6 +91,38 @@ def volume_frame(
     return replace(frame, **_optional(shot, radiance, labels, valid))
 
 
+def right_of(
+    shot: VolumeShot,
+    frame: Frame,
+    radiance: Float32[np.ndarray, "height width 3"],
+    labels: VolumeLabels,
+    way: VolumeFlow,
+) -> RightView:
+    """What the second eye of a stereo scope saw.
+
+    Both eyes name their visible points by the same rule. In a soft wall these are not quite the
+    same points: each eye looks half of its own light deep into it.
+
+    Args:
+        shot: As `volume_frame` takes it, with the right eye's lens and pose.
+        frame: Of the left eye.
+        radiance: The right eye's picture, denoised or not.
+        labels: The right eye's own.
+        way: From the left eye's visible points to where the right eye has them.
+    """
+    depth = z_of(_visible(labels), shot.camera)
+    with np.errstate(invalid="ignore"):
+        valid = sharp(labels, shot.least_opacity, shot.most_spread_mm) & (depth > 0)
+    return RightView(
+        image=develop(radiance, _at(shot), _noise(shot, 1), shot.camera),
+        camera=shot.camera,
+        camera_from_world=shot.camera_from_world,
+        depth_mm=_where(valid, depth),
+        from_left_px=_where(frame.valid, way.flow_px),
+        occluded=way.occluded & frame.valid,
+    )
+
+
 def sharp(
     labels: VolumeLabels, least_opacity: float, most_spread_mm: float
 ) -> Bool[np.ndarray, "height width"]:
@@ -161,5 +193,5 @@ def _at(shot: VolumeShot) -> SensorResponse:
     return replace(shot.sensor, moment=float(shot.index))
 
 
-def _noise(shot: VolumeShot) -> np.random.Generator:
-    return stream(shot.seed, "sensor noise", shot.sequence, shot.index, 0)
+def _noise(shot: VolumeShot, eye: int = 0) -> np.random.Generator:
+    return stream(shot.seed, "sensor noise", shot.sequence, shot.index, eye)

@@ -13,7 +13,7 @@ import mitsuba
 
 from endoforge.render.volume.chance import chance_of
 from endoforge.render.volume.eye import ray_through
-from endoforge.render.volume.flight import Ray, fly, ray_from
+from endoforge.render.volume.flight import fly, ray_along, ray_from
 from endoforge.render.volume.lights import disks_met, offers, sky_seen
 from endoforge.render.volume.matter import colours_at, corner_of, table_of
 from endoforge.render.volume.paths import Lane, Path, Sums, World, new_path
@@ -59,7 +59,7 @@ def trace(world: World, lanes: int) -> None:
     random = chance_of(lanes, numbers("seed"))
     first = dr.arange(mi.UInt32, lanes)
     origin, direction = ray_through(world.eye, numbers, first, random)
-    ray = ray_from(world.medium, origin, direction, _FAR, random)
+    ray = ray_from(world.medium, ray_along(origin, direction), random)
     nothing = mi.Color3f(0)
     sums = Sums(nothing, nothing, nothing, first, mi.UInt32(0))
     dr.while_loop((Lane(ray, new_path(), sums, random),), alive, step, label="paths")
@@ -69,7 +69,7 @@ def land(world: World, lane: Lane, collided: Any) -> Lane:
     """Deal with photons that have collided or left; those in flight are not touched."""
     left = ~collided & (lane.ray.at_mm >= lane.ray.end_mm)
     path = lane.path
-    path.light = path.light + dr.select(left & path.shadow, path.pending, 0)
+    path.light = path.light + dr.select(left & path.shadow, path.pending * lane.ray.share, 0)
     out = left & ~path.shadow
     path.light = path.light + found_by_chance(world, lane, collided & ~path.shadow, out)
     answered = path.shadow & (collided | left)
@@ -131,7 +131,7 @@ def scatter(world: World, lane: Lane) -> Lane:
     path.shadow = dr.max(path.pending) > 0
     way = dr.select(path.shadow, offer.toward, path.toward)
     length = dr.select(path.shadow, offer.length_mm, _FAR)
-    lane.ray = Ray(place, mi.Vector3f(way), mi.Float(0), length, mi.Float(0))
+    lane.ray = ray_along(place, way, path.shadow, length)
     return lane
 
 
@@ -174,8 +174,7 @@ def next_path(world: World, lane: Lane) -> Lane:
     )
     light, squares, albedo = (dr.select(last, 0, part) for part in (light, squares, sums.albedo))
     sums = Sums(light, squares, albedo, pixel, dr.select(last, 0, sums.path + 1))
-    ray = Ray(mi.Point3f(origin), mi.Vector3f(direction), mi.Float(0), mi.Float(_FAR), mi.Float(0))
-    return Lane(ray, new_path(), sums, random)
+    return Lane(ray_along(origin, direction), new_path(), sums, random)
 
 
 def depart(world: World, lane: Lane, asks: Any, onward: Any, landed: Any) -> Lane:
@@ -183,6 +182,6 @@ def depart(world: World, lane: Lane, asks: Any, onward: Any, landed: Any) -> Lan
     ray = lane.ray
     direction = dr.select(onward, lane.path.toward, ray.direction)
     length = dr.select(asks, ray.end_mm, _FAR)
-    begun = ray_from(world.medium, ray.origin, direction, length, lane.random)
+    begun = ray_from(world.medium, ray_along(ray.origin, direction, asks, length), lane.random)
     lane.ray = dr.select(landed, begun, ray)
     return lane

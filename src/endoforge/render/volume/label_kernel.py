@@ -24,15 +24,8 @@ from endoforge.render.volume.label_march import (
     march,
     ray_through,
 )
-from endoforge.render.volume.medium import (
-    Medium,
-    Tables,
-    Voxels,
-    hu_at,
-    hu_gradient,
-    medium_of,
-    organ_at,
-)
+from endoforge.render.volume.medium import Medium, Tables, medium_of
+from endoforge.render.volume.voxels import Voxels, corner_at, organ_near, shape_between
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
 mi: Any = mitsuba
@@ -138,15 +131,19 @@ def _point(channels: Mapping[str, Any], layout: Layout) -> tuple[Any, Any]:
 
 def _matter(medium: Medium, place: Any, found: Any, rays: Any, numbers: Numbers) -> dict[str, Any]:
     """What is at each point: normal, HU and organ."""
-    gradient = hu_gradient(medium, place, found)
+    corner = corner_at(medium.size, place)
+    hu, gradient = shape_between(medium.voxels, medium.size, corner, found)
+    organ = mi.UInt32(0)
+    if medium.voxels.organs is not None:
+        organ = organ_near(medium.voxels, medium.size, corner, found)
     steep = dr.norm(gradient) > _LEAST_GRADIENT
     normal = dr.normalize(rotate(numbers("camera_from_gradient"), gradient))
     normal = dr.select(dr.dot(normal, rays) > 0, -normal, normal)
     normal = dr.select(steep, normal, -rays)
     return {
         "normal_camera": [dr.select(found, part, dr.nan) for part in normal],
-        "hu": [dr.select(found, hu_at(medium, place, found), -1024)],
-        "organ": [dr.select(found, organ_at(medium, place, found), 0)],
+        "hu": [dr.select(found, hu, -1024)],
+        "organ": [dr.select(found, organ, 0)],
     }
 
 

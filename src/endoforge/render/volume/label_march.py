@@ -8,20 +8,16 @@ file after `render.engine.start`.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import drjit
 import mitsuba
 
 from endoforge.render.volume.blocks import BLOCK
-from endoforge.render.volume.medium import (
-    Medium,
-    cell_at,
-    depth_of_step,
-    extinction,
-    hu_in,
-    table_at,
-)
+from endoforge.render.volume.lookup import left_of, steep_around, table_near
+from endoforge.render.volume.medium import LEAP_BITS, Medium, Node, depth_of_step, node_at
+from endoforge.render.volume.voxels import between, corner_at, eight_around
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
 mi: Any = mitsuba
@@ -32,9 +28,9 @@ END_DEPTH = -math.log(1e-4)
 #: So far beyond a cell's border, in voxels, a step looks for its cell; floats end at about 1e-4.
 _NUDGE = 1e-3
 
-#: Steps within a cell: on the way, with organs, whose borders lie within cells, and where the
-#: sought place lies.
-_STEPS, _ORGAN_STEPS, _FINE_STEPS = 2, 4, 8
+#: Parts of a step (even numbers): on the way, there with a ramp over the gradient, whose ends are
+#: sharp, and where the sought place lies.
+_PARTS, _RAMP_PARTS, _FINE_PARTS = 2, 4, 6
 
 _FAR = 1e30
 _STILL = 1e-9
@@ -57,6 +53,34 @@ class Ray:
     inverse: Any
     before_mm: Any
     length_mm: Any
+
+
+@dataclass(eq=False)
+class Block:
+    """Where a ray is.
+
+    Attributes:
+        empty: Nothing stops light there.
+        end_mm: Where the ray leaves the empty blocks around.
+        only: See `medium.LEAP_BITS`.
+    """
+
+    empty: Any
+    end_mm: Any
+    only: Any
+
+
+@dataclass(eq=False)
+class Way:
+    """A stretch of a ray within one cell and one table.
+
+    Attributes:
+        end_mm: Where it ends.
+        table: First entry of the table that holds there.
+    """
+
+    end_mm: Any
+    table: Any
 
 
 @dataclass(eq=False)
@@ -112,35 +136,41 @@ def march(medium: Medium, ray: Ray, point_depth: Any, first_depth: Any) -> March
         point_depth: Optical depth at which the labelled point lies.
         first_depth: Optical depth of the first hit.
     """
-    steps = _steps(medium)
+    parts = _parts(medium)
 
-    def cell_step(m: March) -> March:
-        end = _cell_end(medium, ray, m.at_mm)
+    def cell_step(m: March, block: Block) -> March:
+        way = way_on(medium, ray, m.at_mm, block)
         depth, left, moment = m.depth, m.left, m.moment
-        step_mm = (end - m.at_mm) * (1 / steps)
-        for k, (first, last) in enumerate(_nodes(medium, ray, m.at_mm, end, steps)):
+        step_mm = (way.end_mm - m.at_mm) * (1 / parts)
+        for k, (first, last) in enumerate(_nodes(medium, ray, m.at_mm, way, parts)):
             more = depth_of_step(step_mm, first, last)
-            bend = (first[1] - last[1]) * step_mm * (1 / 8)
-            half = dr.clip(0.5 * more + bend, 0, more)  # extinction changes evenly
-            left_middle, left_after = dr.exp(-depth - half), dr.exp(-depth - more)
-            area = _mean_left(half, left, left_middle)
-            area += _mean_left(more - half, left_middle, left_after)
+            left_after = dr.exp(-depth - more)
+            bend = (first.extinction - last.extinction) * step_mm * (1 / 12)
+            bend = dr.clip(bend, -more * (1 / 6), more * (1 / 6))
+            area = dr.clip(_mean_left(more, left, left_after) * (1 - bend), left_after, left)
             moment += (m.at_mm + k * step_mm) * (left - left_after)
-            moment += step_mm * (0.5 * area - left_after)
+            moment += step_mm * (area - left_after)
             depth, left = depth + more, left_after
         return March(
-            at_mm=end,
+            at_mm=way.end_mm,
             depth=depth,
             left=left,
             moment=moment,
-            point=_crossed(m.point, m, end, depth, point_depth),
-            first=_crossed(m.first, m, end, depth, first_depth),
+            point=_crossed(m.point, m, way, depth, point_depth),
+            first=_crossed(m.first, m, way, depth, first_depth),
         )
 
     def step(m: March) -> tuple[March]:
-        empty, end = leap(medium, ray, m.at_mm)
-        past = March(end, m.depth, m.left, m.moment, m.point, m.first)
-        return (dr.if_stmt((m, past), empty, lambda m, past: past, lambda m, past: cell_step(m)),)
+        block = block_at(medium, ray, m.at_mm)
+        past = March(block.end_mm, m.depth, m.left, m.moment, m.point, m.first)
+        return (
+            dr.if_stmt(
+                (m, past, block),
+                block.empty,
+                lambda m, past, block: past,
+                lambda m, past, block: cell_step(m, block),
+            ),
+        )
 
     nowhere = Crossing(mi.Float(0), mi.Float(0), mi.Float(-1))
     begin = March(mi.Float(0), mi.Float(0), mi.Float(1), mi.Float(0), nowhere, nowhere)
@@ -160,21 +190,21 @@ def depth_between(medium: Medium, ray: Ray, most: Any) -> Any:
         ray: Where.
         most: An optical depth.
     """
-    steps = _steps(medium)
+    parts = _parts(medium)
 
-    def cell_step(at_mm: Any, depth: Any) -> tuple[Any, Any]:
-        end = _cell_end(medium, ray, at_mm)
-        for first, last in _nodes(medium, ray, at_mm, end, steps):
-            depth = depth + depth_of_step((end - at_mm) * (1 / steps), first, last)
-        return end, depth
+    def cell_step(at_mm: Any, depth: Any, block: Block) -> tuple[Any, Any]:
+        way = way_on(medium, ray, at_mm, block)
+        for first, last in _nodes(medium, ray, at_mm, way, parts):
+            depth = depth + depth_of_step((way.end_mm - at_mm) * (1 / parts), first, last)
+        return way.end_mm, depth
 
     def step(at_mm: Any, depth: Any) -> Any:
-        empty, end = leap(medium, ray, at_mm)
+        block = block_at(medium, ray, at_mm)
         return dr.if_stmt(
-            (at_mm, depth, end),
-            empty,
-            lambda at_mm, depth, end: (end, depth),
-            lambda at_mm, depth, end: cell_step(at_mm, depth),
+            (at_mm, depth, block),
+            block.empty,
+            lambda at_mm, depth, block: (block.end_mm, depth),
+            cell_step,
         )
 
     def goes_on(at_mm: Any, depth: Any) -> Any:
@@ -190,12 +220,13 @@ def located(medium: Medium, ray: Ray, crossing: Crossing, threshold: Any) -> Any
     The step is divided again; within one part extinction is taken as linear.
     """
     begin, end = crossing.begin_mm, crossing.end_mm
-    part = (end - begin) * (1 / _FINE_STEPS)
+    part = (end - begin) * (1 / _FINE_PARTS)
     found = mi.Float(end)
     depth = mi.Float(crossing.before)
-    for k, (first, last) in enumerate(_nodes(medium, ray, begin, end, _FINE_STEPS)):
+    way = Way(end, way_on(medium, ray, begin, block_at(medium, ray, begin)).table)
+    for k, (first, last) in enumerate(_nodes(medium, ray, begin, way, _FINE_PARTS)):
         more = depth_of_step(part, first, last)
-        share = _share_of(threshold - depth, more, first[1], last[1])
+        share = _share_of(threshold - depth, more, first.extinction, last.extinction)
         here = (depth <= threshold) & (threshold < depth + more)
         found = dr.select(here, begin + (k + share) * part, found)
         depth += more
@@ -205,17 +236,34 @@ def located(medium: Medium, ray: Ray, crossing: Crossing, threshold: Any) -> Any
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def leap(medium: Medium, ray: Ray, at_mm: Any) -> tuple[Any, Any]:
-    """Whether the block at a place is empty, and where the empty blocks around it end, mm."""
+def block_at(medium: Medium, ray: Ray, at_mm: Any) -> Block:
+    """The block at a place, and where the empty blocks around it end."""
     here = _ahead(ray, at_mm)
     counts = mi.Vector3i(medium.blocks)
     block = dr.clip(mi.Vector3i(dr.floor(here * (1 / BLOCK))), 0, counts - 1)
     b = mi.Vector3u(block)
     index = (b.x * medium.blocks.y + b.y) * medium.blocks.z + b.z
-    away = mi.Int32(dr.gather(mi.UInt32, medium.tables.leaps, index))
+    word = dr.gather(mi.UInt32, medium.tables.blocks, index)
+    away = mi.Int32(word & ((1 << LEAP_BITS) - 1))
     low = mi.Vector3f((block - (away - 1)) * BLOCK)
     high = mi.Vector3f((block + away) * BLOCK)
-    return away > 0, _exit(ray, at_mm, low, high)
+    return Block(away > 0, _exit(ray, at_mm, low, high), word >> LEAP_BITS)
+
+
+def way_on(medium: Medium, ray: Ray, at_mm: Any, block: Block) -> Way:
+    """How far a ray stays within one cell and one table."""
+    here = _ahead(ray, at_mm)
+    if not medium.tables.several:
+        low = dr.floor(here)
+        return Way(_exit(ray, at_mm, low, low + 1), mi.UInt32(0))
+    mixed = block.only == 0
+    size = dr.select(mixed, mi.Float(0.5), 1)  # half-way between voxels their organs change
+    low = dr.floor(here * dr.rcp(size)) * size
+    end = _exit(ray, at_mm, low, low + size)
+    middle = ray.start + (0.5 * (at_mm + end)) * ray.step
+    corner = corner_at(medium.size, middle)
+    near = table_near(medium.tables.lookup, medium.voxels, medium.size, corner, mixed)
+    return Way(end, dr.select(mixed, near, (block.only - 1) * medium.tables.lookup.entries))
 
 
 def _ahead(ray: Ray, at_mm: Any) -> Any:
@@ -232,30 +280,32 @@ def _exit(ray: Ray, at_mm: Any, low: Any, high: Any) -> Any:
     return dr.minimum(dr.maximum(dr.min(away), at_mm + least), ray.length_mm)
 
 
-def _steps(medium: Medium) -> int:
-    return _ORGAN_STEPS if medium.tables.several else _STEPS
+def _parts(medium: Medium) -> int:
+    return _PARTS if medium.tables.lookup.ramp is None else _RAMP_PARTS
 
 
-def _cell_end(medium: Medium, ray: Ray, at_mm: Any) -> Any:
-    low = dr.floor(_ahead(ray, at_mm))
-    return _exit(ray, at_mm, low, low + 1)
+def _nodes(
+    medium: Medium, ray: Ray, begin: Any, way: Way, count: int
+) -> Iterator[tuple[Node, Node]]:
+    """Both ends of each part of a step within one cell.
 
-
-def _nodes(medium: Medium, ray: Ray, begin: Any, end: Any, count: int) -> Iterator[Any]:
-    """Both ends of each part of a step within one cell: HU, extinction, and its integral.
-
-    HU within a cell are a cubic of the distance. Over each part they are taken as linear, moved so
-    that their mean is that of the parabola through both ends and the middle.
+    HU within a cell are a cubic of the distance. Between nodes they are taken as linear, all nodes
+    moved so that the mean is that of the parabola through both ends and the middle.
     """
-    part = (end - begin) * (1 / count)
-    cell = cell_at(medium, _ahead(ray, begin))
-    places = [ray.start + (begin + 0.5 * k * part) * ray.step for k in range(2 * count + 1)]
-    hu = [hu_in(cell, place) for place in places]
-    for k in range(count):
-        first, middle, last = hu[2 * k : 2 * k + 3]
-        bulge = (2 / 3) * (middle - 0.5 * (first + last))
-        table = table_at(medium, places[2 * k + 1])
-        yield tuple((h, *extinction(medium, table, h)) for h in (first + bulge, last + bulge))
+    part = (way.end_mm - begin) * (1 / count)
+    corner = corner_at(medium.size, _ahead(ray, begin))
+    origin = ray.start - mi.Vector3f(corner.voxel)
+    shares = [origin + (begin + k * part) * ray.step for k in range(count + 1)]
+    values = eight_around(medium.voxels.pairs, medium.size, corner)
+    hu = [between(values, share) for share in shares]
+    bulge = (2 / 3 / count**2) * (hu[count // 2] - 0.5 * (hu[0] + hu[-1]))
+    ramp = medium.tables.lookup.ramp
+    left: list[Any] = [None] * len(hu)
+    if ramp is not None:
+        steep = steep_around(ramp, medium.size, corner)
+        left = [left_of(ramp, steep, share) for share in shares]
+    nodes = [node_at(medium, way.table, h + bulge, part) for h, part in zip(hu, left, strict=True)]
+    return pairwise(nodes)
 
 
 def _mean_left(more: Any, before: Any, after: Any) -> Any:
@@ -265,11 +315,11 @@ def _mean_left(more: Any, before: Any, after: Any) -> Any:
     return dr.select(small, series, (before - after) * dr.rcp(dr.select(small, 1, more)))
 
 
-def _crossed(old: Crossing, m: March, end: Any, depth: Any, threshold: Any) -> Crossing:
+def _crossed(old: Crossing, m: March, way: Way, depth: Any, threshold: Any) -> Crossing:
     now = (old.before < 0) & (depth > threshold)
     return Crossing(
         dr.select(now, m.at_mm, old.begin_mm),
-        dr.select(now, end, old.end_mm),
+        dr.select(now, way.end_mm, old.end_mm),
         dr.select(now, m.depth, old.before),
     )
 

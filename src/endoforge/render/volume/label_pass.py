@@ -88,7 +88,7 @@ class LabelPass:
         check_volume(volume)
         start(device)
         from endoforge.render.buffers import upload_lens
-        from endoforge.render.volume.medium import upload_volume
+        from endoforge.render.volume.voxels import upload_volume
 
         self.camera = camera
         self._volume = volume
@@ -136,7 +136,8 @@ class LabelPass:
         from endoforge.render.volume.medium import upload_tables
 
         tables = organ_tables(check_transfer(transfer), self._volume.organ_names)
-        return upload_tables(self._volume, self._on_device.ranges, tables)
+        on_device = self._on_device
+        return upload_tables(self._volume, on_device.voxels, on_device.ranges, tables)
 
     def _values(self, pose: Pose, request: LabelRequest) -> dict[str, parameters.Numbers]:
         voxel_from_world = np.linalg.inv(self._volume.world_from_voxel)

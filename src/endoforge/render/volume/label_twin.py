@@ -102,7 +102,22 @@ def extinction_at(
     found = np.zeros(len(place))
     for number, table in enumerate(tables.tables):
         found = np.where(which == number, np.interp(hu, entry, table[:, EXTINCTION]), found)
+    if tables.ramp is not None:
+        found = found * tables.ramp.factor(interpolated(gradient_length(volume), place))
     return np.where(inside, found, 0.0)
+
+
+def gradient_length(volume: CtVolume) -> Float64[np.ndarray, "i j k"]:
+    """How steep HU are at each voxel, HU/mm, by central differences over two voxels."""
+    padded = np.pad(volume.hu.astype(np.float64), 1, mode="edge")
+    inner = (slice(1, -1),) * 3
+    slopes = [
+        0.5 * (np.roll(padded, -1, axis)[inner] - np.roll(padded, 1, axis)[inner])
+        for axis in range(3)
+    ]
+    inverse = np.linalg.inv(volume.world_from_voxel)[:3, :3]
+    length: Float64[np.ndarray, "i j k"] = np.linalg.norm(np.stack(slopes, -1) @ inverse, axis=-1)
+    return length
 
 
 def interpolated(

@@ -5,28 +5,30 @@ Computed on the host, once for each transfer function.
 """
 
 import numpy as np
-from jaxtyping import Float32, Int16, Int32, UInt8, UInt32
+from jaxtyping import Float32, Float64, Int16, Int32, UInt8, UInt32
 
 from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU, OrganTables
-from endoforge.render.volume.blocks import BlockRanges, leaps, organ_sets
+from endoforge.render.volume.blocks import CELL, MOST_TABLES, BlockRanges, leaps, organ_sets
 from endoforge.scene.volume.records import CtVolume
-
-#: Voxels along each side of a block. Measured on a drawn CT of 192³ with blocks of 1, 2, 3 and 4:
-#: from outside 2.19, 1.65, 1.57 and 1.67 s of CPU, in its colon 1.55, 1.93, 2.32 and 2.64 s; one
-#: byte per voxel and less with 2, eight times that with 1.
-CELL = 2
-
-#: Tables beyond this share a bit of a block's set (see `blocks.organ_sets`).
-_LAST_BIT = 31
 
 #: Rounding in the kernel must not lift an interpolated extinction above its block's majorant.
 _MARGIN = 1 + 1e-5
 
 
 def majorant_cells(
-    volume: CtVolume, ranges: BlockRanges, tables: OrganTables
+    volume: CtVolume,
+    ranges: BlockRanges,
+    tables: OrganTables,
+    most_left: Float64[np.ndarray, "a b c"] | None = None,
 ) -> Float32[np.ndarray, "a b c"]:
     """What a ray may expect in each block.
+
+    Args:
+        volume: The CT.
+        ranges: Of its blocks.
+        tables: The transfer function.
+        most_left: The largest factor that the gradient of HU leaves of the extinction in each
+            block; None for 1.
 
     Returns:
         Above 0: the largest extinction within the block, 1/mm. Below 0: the block is empty, and so
@@ -34,6 +36,8 @@ def majorant_cells(
     """
     sets = organ_sets(volume, tables.table_of_organ, CELL)
     most = majorants(ranges, sets, tables.tables)
+    if most_left is not None:
+        most *= most_left.astype(np.float32)
     away: UInt8[np.ndarray, "a b c"] = leaps(most == 0)
     return np.where(most > 0, most * _MARGIN, -away.astype(np.float32)).astype(np.float32)
 
@@ -46,7 +50,7 @@ def majorants(
     """The largest extinction over the HU of each block, whichever of its organs it belongs to."""
     most = np.zeros(ranges.lowest.shape, np.float32)
     for number, table in enumerate(tables):
-        bit = np.uint32(1) << np.uint32(min(number, _LAST_BIT))
+        bit = np.uint32(1) << np.uint32(min(number, MOST_TABLES - 1))
         levels = maximum_levels(table[:, EXTINCTION])
         for slab, lowest, highest, held in zip(
             most, ranges.lowest, ranges.highest, sets, strict=True

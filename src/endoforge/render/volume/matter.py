@@ -12,13 +12,13 @@ import drjit
 import mitsuba
 import numpy as np
 
-from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU, OrganTables
+from endoforge.optics.transfer import EXTINCTION, OrganTables
 from endoforge.render.arrays import aligned
 from endoforge.render.numbers import Numbers
-from endoforge.render.volume.blocks import BlockRanges
-from endoforge.render.volume.majorants import CELL, majorant_cells
-from endoforge.render.volume.medium import Voxels
-from endoforge.render.volume.voxels import Corner, corner_at, organ_near
+from endoforge.render.volume.blocks import CELL, BlockRanges
+from endoforge.render.volume.lookup import Lookup, entry_of, table_near, upload_lookup
+from endoforge.render.volume.majorants import majorant_cells
+from endoforge.render.volume.voxels import Corner, Voxels, corner_at, steepness_of
 from endoforge.scene.volume.records import CtVolume
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
@@ -36,16 +36,14 @@ class Matter:
         counts: How many there are along i, j, k.
         extinction: Two floats per entry of each table: extinction, 1/mm, and its rise to the next.
         colours: Eight floats per entry: red, green, blue, roughness, f0, 0, 0, 0.
-        of_organ: First entry of the table that holds for each organ number.
-        entries: Of each table.
+        lookup: What is found in them where.
     """
 
     cells: Any
     counts: Any
     extinction: Any
     colours: Any
-    of_organ: Any
-    entries: int
+    lookup: Lookup
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +69,9 @@ class Medium:
     extent_mm: Any
 
 
-def upload_matter(volume: CtVolume, ranges: BlockRanges, tables: OrganTables) -> Matter:
+def upload_matter(
+    volume: CtVolume, voxels: Voxels, ranges: BlockRanges, tables: OrganTables
+) -> Matter:
     """Put a transfer function on the device, with the majorants that follow from it."""
     count, entries, _ = tables.tables.shape
     stops = np.zeros((count, entries, 2), np.float32)
@@ -79,16 +79,18 @@ def upload_matter(volume: CtVolume, ranges: BlockRanges, tables: OrganTables) ->
     stops[:, :-1, 1] = np.diff(tables.tables[..., EXTINCTION], axis=1)
     colours = np.zeros((count, entries, _ROW), np.float32)
     colours[..., :5] = tables.tables[..., EXTINCTION + 1 :]
-    cells = majorant_cells(volume, ranges, tables)
+    most_left = None
+    if tables.ramp is not None:
+        most_left = steepness_of(volume, voxels).most_left(tables.ramp, CELL)
+    cells = majorant_cells(volume, ranges, tables, most_left)
     matter = Matter(
         cells=mi.Float(aligned(cells)),
         counts=mi.UInt32(aligned(np.array(cells.shape, np.uint32))),
         extinction=mi.Float(aligned(stops)),
         colours=mi.Float(aligned(colours)),
-        of_organ=mi.UInt32(aligned(tables.table_of_organ.astype(np.uint32) * np.uint32(entries))),
-        entries=entries,
+        lookup=upload_lookup(volume, voxels, tables),
     )
-    dr.eval(matter.cells, matter.extinction, matter.colours, matter.of_organ)
+    dr.eval(matter.cells, matter.extinction, matter.colours, matter.lookup.of_organ)
     return matter
 
 
@@ -119,29 +121,19 @@ def table_of(medium: Medium, corner: Corner, active: Any = True) -> Any:
     """First entry of the table that holds for the nearest voxel."""
     if medium.voxels.organs is None:
         return mi.UInt32(0)
-    organ = organ_near(medium.voxels, medium.size, corner, active)
-    return dr.gather(mi.UInt32, medium.matter.of_organ, organ, active)
-
-
-def entry_of(medium: Medium, table: Any, hu: Any) -> tuple[Any, Any]:
-    """The entry below given HU, and the share of the way to the next one."""
-    entries = medium.matter.entries
-    step = (HIGHEST_HU - LOWEST_HU) / (entries - 1)
-    place = dr.clip((hu - LOWEST_HU) * (1 / step), 0, entries - 1)
-    entry = dr.minimum(mi.UInt32(place), entries - 2)
-    return table + entry, place - mi.Float(entry)
+    return table_near(medium.matter.lookup, medium.voxels, medium.size, corner, active)
 
 
 def extinction_at(medium: Medium, table: Any, hu: Any, active: Any = True) -> Any:
     """Extinction at given HU, 1/mm."""
-    entry, share = entry_of(medium, table, hu)
+    entry, share = entry_of(medium.matter.lookup, table, hu)
     row = dr.gather(mi.Vector2f, medium.matter.extinction, entry, active)
     return dr.fma(share, row.y, row.x)
 
 
 def colours_at(medium: Medium, table: Any, hu: Any, active: Any = True) -> tuple[Any, Any, Any]:
     """Albedo, roughness and f0 at given HU."""
-    entry, share = entry_of(medium, table, hu)
+    entry, share = entry_of(medium.matter.lookup, table, hu)
     rows = medium.matter.colours
     parts = []
     for half in (0, 1):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A CT and its transfer function on the device, and what the label pass reads of them.
+"""A transfer function on the device as labels need it, and how much light a short step stops.
 
 Places are in voxels. Import this file after `render.engine.start`.
 """
@@ -10,19 +10,20 @@ from typing import Any
 import drjit
 import mitsuba
 import numpy as np
-from jaxtyping import Float32, Int16, UInt8, UInt32
+from jaxtyping import Float32
 
 from endoforge.optics.transfer import EXTINCTION, HIGHEST_HU, LOWEST_HU, OrganTables
 from endoforge.render.arrays import aligned
 from endoforge.render.volume.blocks import (
     BLOCK,
     BlockRanges,
-    VolumeOnDevice,
-    block_ranges,
-    empty_blocks,
     leaps,
+    only_tables,
     organ_sets,
 )
+from endoforge.render.volume.lookup import Lookup, entry_of, upload_lookup
+from endoforge.render.volume.majorants import majorants
+from endoforge.render.volume.voxels import Voxels, steepness_of
 from endoforge.scene.volume.records import CtVolume
 
 dr: Any = drjit  # their type stubs describe one variant; ours is chosen at run time
@@ -31,20 +32,9 @@ mi: Any = mitsuba
 #: Where HU change by less than this over a step, HU, extinction is taken as linear.
 _EVEN_HU = 8.0
 
-
-@dataclass(frozen=True, eq=False)
-class Voxels:
-    """What stays on the device for a volume.
-
-    Attributes:
-        pairs: Each voxel's HU in the low half of a word, its neighbour's along k in the high half.
-        organs: Organ numbers, four to a word; None where nothing was segmented.
-        sizes: Voxels along i, j, k, then blocks along i, j, k.
-    """
-
-    pairs: Any
-    organs: Any
-    sizes: Any
+#: Bits of a block's word that say how far the nearest occupied one is; the others hold one more
+#: than the number of the only table in the block, or 0 where there are several.
+LEAP_BITS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +44,14 @@ class Tables:
     Attributes:
         rows: Four floats per entry of each table: integral of extinction over HU up to it,
             extinction, its rise to the next entry, 0.
-        of_organ: First entry of the table that holds for each organ number.
-        leaps: How many blocks away the nearest occupied one is, for each block.
-        entries: Of each table.
+        lookup: What is found in them where.
+        blocks: A word for each block, see `LEAP_BITS`.
         several: Some organs have tables of their own.
     """
 
     rows: Any
-    of_organ: Any
-    leaps: Any
-    entries: int
+    lookup: Lookup
+    blocks: Any
     several: bool
 
 
@@ -78,67 +66,42 @@ class Medium:
 
 
 @dataclass(frozen=True, eq=False)
-class Cell:
-    """The eight HU around a place, and the corner they are counted from."""
+class Node:
+    """What is at one end of a step.
 
-    corner: Any
-    values: tuple[Any, ...]
+    Attributes:
+        hu: Hounsfield units.
+        stops: Extinction by HU alone, 1/mm.
+        total: Its integral over HU from the table's start.
+        left: What the gradient of HU leaves of it; None for all.
+    """
 
+    hu: Any
+    stops: Any
+    total: Any
+    left: Any
 
-def upload_volume(volume: CtVolume) -> VolumeOnDevice:
-    """Put a volume on the device and find the HU of its blocks."""
-    return VolumeOnDevice(block_ranges(volume.hu), upload_voxels(volume))
-
-
-def upload_voxels(volume: CtVolume) -> Voxels:
-    """Put a volume on the device: four bytes per voxel, and one for its organ."""
-    blocks = [max(-(-(n - 1) // BLOCK), 1) for n in volume.hu.shape]
-    voxels = Voxels(
-        pairs=mi.UInt32(_pairs(volume.hu)),
-        organs=None if volume.organs is None else mi.UInt32(_fours(volume.organs)),
-        sizes=mi.UInt32(aligned(np.array([*volume.hu.shape, *blocks], np.uint32))),
-    )
-    dr.eval(voxels.pairs, voxels.organs, voxels.sizes)
-    return voxels
+    @property
+    def extinction(self) -> Any:
+        """1/mm."""
+        return self.stops if self.left is None else self.stops * self.left
 
 
-def _pairs(hu: Int16[np.ndarray, "i j k"]) -> UInt32[np.ndarray, "voxels"]:
-    words = _room(hu.size)
-    for target, plane in zip(words.reshape(hu.shape), hu, strict=True):
-        target[:] = plane.astype(np.uint16)
-        target[:, :-1] |= target[:, 1:] << np.uint32(16)
-        target[:, -1] |= target[:, -1] << np.uint32(16)
-    return words
-
-
-def _fours(organs: UInt8[np.ndarray, "i j k"]) -> UInt32[np.ndarray, "words"]:
-    words = _room(-(-organs.size // 4))
-    words.view(np.uint8)[: organs.size] = organs.ravel()
-    return words
-
-
-def _room(count: int) -> UInt32[np.ndarray, "count"]:
-    """Words that start on a 64-byte border (see `render.arrays.aligned`), not yet written."""
-    room = np.empty(4 * count + 64, np.uint8)
-    start = -room.ctypes.data % 64
-    return room[start : start + 4 * count].view(np.uint32)
-
-
-def upload_tables(volume: CtVolume, ranges: BlockRanges, tables: OrganTables) -> Tables:
+def upload_tables(
+    volume: CtVolume, voxels: Voxels, ranges: BlockRanges, tables: OrganTables
+) -> Tables:
     """Put a transfer function on the device, and where in the volume it stops any light."""
     sets = organ_sets(volume, tables.table_of_organ)
-    entries = tables.tables.shape[1]
-    first = tables.table_of_organ.astype(np.uint32) * np.uint32(entries)
+    empty = majorants(ranges, sets, tables.tables) == 0
+    if tables.ramp is not None:
+        empty |= steepness_of(volume, voxels).most_left(tables.ramp, BLOCK) == 0
     uploaded = Tables(
         rows=mi.Float(aligned(integrated(tables.tables[..., EXTINCTION]))),
-        of_organ=mi.UInt32(aligned(first)),
-        leaps=mi.UInt32(
-            aligned(leaps(empty_blocks(ranges, sets, tables.tables)).astype(np.uint32))
-        ),
-        entries=entries,
+        lookup=upload_lookup(volume, voxels, tables),
+        blocks=mi.UInt32(aligned(leaps(empty) | (only_tables(sets) << np.uint32(LEAP_BITS)))),
         several=volume.organs is not None and len(tables.tables) > 1,
     )
-    dr.eval(uploaded.rows, uploaded.of_organ, uploaded.leaps)
+    dr.eval(uploaded.rows, uploaded.lookup.of_organ, uploaded.blocks)
     return uploaded
 
 
@@ -161,92 +124,34 @@ def medium_of(voxels: Voxels, tables: Tables) -> Medium:
     return Medium(voxels, tables, mi.Vector3u(*sizes[:3]), mi.Vector3u(*sizes[3:]))
 
 
-# ---- Hounsfield units ---------------------------------------------------------------------------
-
-
-def cell_at(medium: Medium, place: Any, active: Any = True) -> Cell:
-    """The cell that a place lies in; the nearest one for places outside."""
-    last = mi.Vector3i(medium.size) - 2
-    corner = dr.clip(mi.Vector3i(dr.floor(place)), 0, last)
-    c = mi.Vector3u(corner)
-    along_j = medium.size.z
-    along_i = medium.size.y * along_j
-    first = c.x * along_i + c.y * along_j + c.z
-    values: list[Any] = []
-    for offset in (0, along_j, along_i, along_i + along_j):
-        word = dr.gather(mi.UInt32, medium.voxels.pairs, first + offset, active)
-        both = dr.reinterpret_array(mi.Int32, word)
-        values += [mi.Float((both << 16) >> 16), mi.Float(both >> 16)]
-    return Cell(mi.Vector3f(corner), tuple(values))
-
-
-def hu_in(cell: Cell, place: Any) -> Any:
-    """Interpolate linearly between the eight corners."""
-    share = place - cell.corner
-    row = [dr.lerp(a, b, share.z) for a, b in zip(cell.values[::2], cell.values[1::2], strict=True)]
-    return dr.lerp(dr.lerp(row[0], row[1], share.y), dr.lerp(row[2], row[3], share.y), share.x)
-
-
-def hu_at(medium: Medium, place: Any, active: Any = True) -> Any:
-    """Hounsfield units at a place within the grid; those of its border outside."""
-    place = dr.clip(place, 0, mi.Vector3f(medium.size) - 1)
-    return hu_in(cell_at(medium, place, active), place)
-
-
-def hu_gradient(medium: Medium, place: Any, active: Any = True) -> Any:
-    """Central differences over two voxels, HU per voxel along i, j, k."""
-    parts = []
-    for axis in range(3):
-        step = mi.Vector3f(*(1.0 if k == axis else 0.0 for k in range(3)))
-        ahead, behind = (hu_at(medium, place + s * step, active) for s in (1, -1))
-        parts.append(0.5 * (ahead - behind))
-    return mi.Vector3f(*parts)
-
-
-def organ_at(medium: Medium, place: Any, active: Any = True) -> Any:
-    """The organ number of the nearest voxel; 0 where nothing was segmented."""
-    if medium.voxels.organs is None:
-        return mi.UInt32(0)
-    last = mi.Vector3i(medium.size) - 1
-    near = mi.Vector3u(dr.clip(mi.Vector3i(dr.floor(place + 0.5)), 0, last))
-    index = (near.x * medium.size.y + near.y) * medium.size.z + near.z
-    word = dr.gather(mi.UInt32, medium.voxels.organs, index >> 2, active)
-    return (word >> ((index & 3) << 3)) & 255
-
-
-# ---- extinction ---------------------------------------------------------------------------------
-
-
-def table_at(medium: Medium, place: Any, active: Any = True) -> Any:
-    """First entry of the table that holds at a place."""
-    if not medium.tables.several:
-        return mi.UInt32(0)
-    return dr.gather(mi.UInt32, medium.tables.of_organ, organ_at(medium, place, active), active)
-
-
-def extinction(medium: Medium, table: Any, hu: Any, active: Any = True) -> tuple[Any, Any]:
-    """Extinction at given HU, 1/mm, and its integral over HU from the table's start."""
-    entries = medium.tables.entries
+def node_at(medium: Medium, table: Any, hu: Any, left: Any) -> Node:
+    """Extinction at given HU, and its integral."""
+    entries = medium.tables.lookup.entries
     step = (HIGHEST_HU - LOWEST_HU) / (entries - 1)
-    within = dr.clip(hu, LOWEST_HU, HIGHEST_HU)
-    place = (within - LOWEST_HU) * (1 / step)
-    entry = dr.minimum(mi.UInt32(place), entries - 2)
-    share = place - mi.Float(entry)
-    row = dr.gather(mi.Vector4f, medium.tables.rows, table + entry, active)
+    entry, share = entry_of(medium.tables.lookup, table, hu)
+    row = dr.gather(mi.Vector4f, medium.tables.rows, entry)
     here = dr.fma(share, row.z, row.y)
     total = row.x + step * share * (row.y + 0.5 * share * row.z)
-    return here, total + (hu - within) * here
+    beyond = hu - dr.clip(hu, LOWEST_HU, HIGHEST_HU)
+    return Node(hu, here, dr.fma(beyond, here, total), left)
 
 
-def depth_of_step(length: Any, first: tuple[Any, Any, Any], last: tuple[Any, Any, Any]) -> Any:
-    """Optical depth of a step over which HU change evenly: exact for any table.
+def depth_of_step(length: Any, first: Node, last: Node) -> Any:
+    """Optical depth of a step over which HU change evenly.
+
+    Exact for any table. Where the gradient counts, what it leaves is taken as linear over the step,
+    and the extinction as linear as far as both vary together.
 
     Args:
         length: Of the step, mm.
-        first: HU, extinction and its integral where the step begins.
-        last: The same where it ends.
+        first: Where it begins.
+        last: Where it ends.
     """
-    rise = last[0] - first[0]
+    rise = last.hu - first.hu
     even = dr.abs(rise) < _EVEN_HU
-    mean = (last[2] - first[2]) / dr.select(even, 1, rise)
-    return length * dr.select(even, 0.5 * (first[1] + last[1]), dr.maximum(mean, 0))
+    mean = (last.total - first.total) / dr.select(even, 1, rise)
+    mean = dr.select(even, 0.5 * (first.stops + last.stops), dr.maximum(mean, 0))
+    if first.left is None:
+        return length * mean
+    together = (last.stops - first.stops) * (last.left - first.left) * (1 / 12)
+    return length * dr.maximum(dr.fma(0.5 * (first.left + last.left), mean, together), 0)

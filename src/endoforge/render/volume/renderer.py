@@ -14,9 +14,8 @@ from endoforge.optics.illumination import Surroundings
 from endoforge.optics.transfer import TransferFunction, check_transfer, organ_tables
 from endoforge.render import parameters
 from endoforge.render.engine import CUDA_VARIANT, Device, start
-from endoforge.render.volume.blocks import VolumeOnDevice, block_ranges
+from endoforge.render.volume.blocks import CELL, VolumeOnDevice, block_ranges
 from endoforge.render.volume.label_pass import LabelPass, LabelRequest, check_volume
-from endoforge.render.volume.majorants import CELL
 from endoforge.render.volume.surroundings import SkyTables, sky_tables
 from endoforge.render.volume.view import Exposure, VolumeLabels, VolumeView
 from endoforge.scene.volume.records import CtVolume
@@ -64,7 +63,7 @@ class VolumeRenderer:
         self.variant = start(device)
         self._device: Device = device
         from endoforge.render.volume.eye import upload_eye
-        from endoforge.render.volume.medium import upload_voxels
+        from endoforge.render.volume.voxels import upload_voxels
 
         self.volume, self.camera, self.transfer = volume, camera, check_transfer(transfer)
         self._ranges = block_ranges(volume.hu, CELL)
@@ -124,7 +123,7 @@ class VolumeRenderer:
         from endoforge.render.volume.matter import upload_matter
 
         tables = organ_tables(transfer, self.volume.organ_names)
-        return upload_matter(self.volume, self._ranges, tables)
+        return upload_matter(self.volume, self._voxels, self._ranges, tables)
 
     def _trace(self, view: VolumeView, values: Mapping[str, parameters.Numbers]) -> Any:
         import drjit as dr

@@ -101,6 +101,8 @@ class Tracer:
             for axis in range(3)
         ]
         self._slopes = slopes
+        voxel_from_world = self._voxel_from_world[:3, :3]
+        self._steep = np.linalg.norm(np.stack(slopes, axis=-1) @ voxel_from_world, axis=-1)
 
     # ---- paths ----------------------------------------------------------------------------------
 
@@ -183,6 +185,9 @@ class Tracer:
         for number, values in enumerate(self._organs.tables):
             here = table == number
             rows[here] = np.column_stack([np.interp(hu[here], grid, c) for c in values.T])
+        if self.transfer.gradient is not None:
+            steep = map_coordinates(self._steep, where, order=1, mode="nearest")
+            rows[:, 0] *= self.transfer.gradient.factor(steep)
         return rows
 
     def gradient(self, place: Points) -> Points:

@@ -42,7 +42,18 @@ def inside_body(coarse: CtVolume) -> Bool[np.ndarray, "i j k"]:
     open_air = outside[pieces]
     if open_air.any():
         open_air = ndimage.binary_dilation(open_air, cross, iterations=narrow + 1, mask=free)
-    return np.asarray(~open_air)
+    lungs = (pieces > 0) & ~outside[pieces]
+    kept = ndimage.binary_dilation(lungs, cross, iterations=narrow + 1) if lungs.any() else lungs
+    return np.asarray(~(open_air | _slits(free & ~kept, narrow)))
+
+
+def _slits(free: Bool[np.ndarray, "i j k"], narrow: int) -> Bool[np.ndarray, "i j k"]:
+    """Narrow air along the sides of the grid, as a body leaves that nearly fills the picture."""
+    cross = ndimage.generate_binary_structure(3, 1)
+    sides = np.zeros(free.shape, dtype=bool)
+    sides[[0, -1]], sides[:, [0, -1]] = True, True
+    found = ndimage.binary_dilation(sides & free, cross, iterations=2 * narrow, mask=free)
+    return np.asarray(found, dtype=bool)
 
 
 def voxel_ml(volume: CtVolume) -> float:

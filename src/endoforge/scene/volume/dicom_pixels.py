@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Integer, Num
+from pydicom._uid_dict import UID_dictionary
 
 from endoforge.errors import DataError
 from endoforge.scene.volume.gather import AIR_HU
@@ -22,7 +23,17 @@ def hounsfield(file: Path, content: Any) -> Num[np.ndarray, "rows columns"]:
     Raises:
         DataError: Pixels are cut, packed in a way that cannot be read, or have no usable rescale.
     """
-    stored = stored_values(file, content)
+    return hounsfield_of(file, content, stored_values(file, content))
+
+
+def hounsfield_of(
+    file: Path, content: Any, stored: Integer[np.ndarray, "rows columns"]
+) -> Num[np.ndarray, "rows columns"]:
+    """Hounsfield units of stored numbers; padding becomes air.
+
+    Raises:
+        DataError: There is no usable rescale.
+    """
     slope, shift = _rescale(file, content)
     padding = _padding(content, stored)
     if slope == 1.0 and shift == round(shift) and stored.dtype.itemsize <= 2:
@@ -52,8 +63,8 @@ def stored_values(file: Path, content: Any) -> Integer[np.ndarray, "rows columns
     _check_length(file, raw)
     meta = getattr(content, "file_meta", None)
     syntax = None if meta is None else meta.get("TransferSyntaxUID")
-    values = _unpacked(file, content) if _is_packed(syntax) else _plain(file, content)
-    return _sign_extended(values, content)
+    values = _unpacked(file, content, syntax) if _is_packed(syntax) else _plain(file, content)
+    return sign_extended(values, content)
 
 
 def _check_length(file: Path, raw: Any) -> None:
@@ -89,22 +100,29 @@ def _plain(file: Path, content: Any) -> Integer[np.ndarray, "rows columns"]:
     return np.frombuffer(content.PixelData, dtype, rows * columns).reshape(rows, columns)
 
 
-def _unpacked(file: Path, content: Any) -> Integer[np.ndarray, "rows columns"]:
+def _unpacked(file: Path, content: Any, syntax: Any) -> Integer[np.ndarray, "rows columns"]:
     try:
         values = content.pixel_array
     except MemoryError:
         raise
     except Exception as error:
         raise DataError(
-            f"{file} has packed pixels that cannot be read here ({type(error).__name__}); unpack "
-            "the series first, for example with: gdcmconv --raw IN OUT"
+            f"{file} has pixels packed as {packing_of(syntax)} that cannot be read here "
+            f"({type(error).__name__}); unpack the series first, for example with: gdcmconv --raw "
+            "IN OUT"
         ) from None
     if values.shape != (int(content.Rows), int(content.Columns)):
         raise DataError(f"{file} has pixels of {values.shape}; expected one grey picture")
     return np.asarray(values)
 
 
-def _sign_extended(
+def packing_of(syntax: Any) -> str:
+    """What a way of packing is called; nothing that the file could have made up."""
+    name = str(getattr(syntax, "name", ""))
+    return name if str(syntax) in UID_dictionary else "something of its maker's own"
+
+
+def sign_extended(
     values: Integer[np.ndarray, "rows columns"], content: Any
 ) -> Integer[np.ndarray, "rows columns"]:
     """Keep only the bits that are in use, the highest of them the sign if there is one."""

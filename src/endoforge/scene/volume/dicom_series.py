@@ -9,13 +9,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Num
+from pydicom.dataset import Dataset
 
 from endoforge.errors import DataError, EndoforgeError
+from endoforge.scene.volume.dicom_frames import headers_of_frames, hounsfield_of_frames
 from endoforge.scene.volume.dicom_pixels import hounsfield
 from endoforge.scene.volume.dicom_slices import Slice, Stack, read_dicom, slice_of, stack_of
 from endoforge.scene.volume.gather import Gatherer
@@ -24,7 +27,7 @@ from endoforge.scene.volume.limits import block_factors
 from endoforge.scene.volume.unshear import unsheared
 
 _MOST_FILES = 30_000
-_MOST_BYTES = 64_000_000  # of one slice
+_MOST_BYTES, _MOST_BYTES_OF_ALL = 64_000_000, 16_000_000_000  # of one slice, of all in one file
 _AT_ONCE = 16
 _CT = "1.2.840.10008.5.1.4.1.1.2"
 _ENHANCED = "1.2.840.10008.5.1.4.1.1.2.1"
@@ -37,6 +40,7 @@ class Series:
     Attributes:
         number: As the files state it, or the next free one.
         slices: In the order of their files.
+        headers: What is said of each frame, for files that hold several slices.
         kernel: Name of the reconstruction kernel.
         thickness_mm: Of a slice; 0 if it is not stated.
     """
@@ -45,6 +49,7 @@ class Series:
     kernel: str
     thickness_mm: float
     slices: list[Slice] = field(default_factory=list)
+    headers: dict[Path, list[Dataset]] = field(default_factory=dict)
 
     def __str__(self) -> str:
         one = self.slices[0]
@@ -94,7 +99,7 @@ def _parsed(
         (slices, one.rows, one.columns), stack.affine, block_factors(path, shape, sizes, *size)
     )
     digest = sha256()
-    for chunk in _chunks(_filled(stack, digest)):
+    for chunk in _chunks(_filled(stack, series.headers, digest)):
         volume.add(chunk)
     hu, affine, done = volume.finished(str(path))
     if skew_deg(affine) > TILT_DEG:
@@ -128,10 +133,13 @@ def _sorted_files(path: Path) -> tuple[list[Series], list[str]]:
             others[reason] = others.get(reason, 0) + 1
             continue
         key = str(content.get("SeriesInstanceUID") or "")
+        headers = headers_of_frames(file, content) if _is_enhanced(content) else [content]
         if key not in groups:
-            groups[key] = Series(0, _kernel(content), _thickness(content))
+            groups[key] = Series(0, _kernel(headers[0]), _thickness(headers[0]))
             numbers[key] = _whole(content.get("SeriesNumber"))
-        groups[key].slices.append(slice_of(file, content))
+        if _is_enhanced(content):
+            groups[key].headers[file] = headers
+        groups[key].slices += [slice_of(file, one, nth) for nth, one in enumerate(headers)]
     if not groups:
         what = ", ".join(f"{n} files: {reason}" for reason, n in others.items()) or "no files"
         raise DataError(f"{path} holds no slices of a CT ({what}); give the folder of one series")
@@ -144,21 +152,30 @@ def _files(path: Path) -> list[Path]:
     if len(files) > _MOST_FILES:
         raise DataError(f"{path} has {len(files)} files; at most {_MOST_FILES} are looked through")
     for file in files:
-        if file.stat().st_size > _MOST_BYTES:
-            raise DataError(
-                f"{file} has {file.stat().st_size} bytes; a slice has fewer: convert it"
-            )
+        size = file.stat().st_size
+        if size > (_MOST_BYTES_OF_ALL if _starts_as_dicom(file) else _MOST_BYTES):
+            raise DataError(f"{file} has {size} bytes; a slice has fewer: convert it")
     return sorted(files)
+
+
+def _starts_as_dicom(file: Path) -> bool:
+    with open(file, "rb") as opened:
+        return opened.read(132)[128:] == b"DICM"
+
+
+def _kind(content: Any) -> str:
+    meta = getattr(content, "file_meta", None) or {}
+    return str(meta.get("MediaStorageSOPClassUID") or content.get("SOPClassUID") or "")
+
+
+def _is_enhanced(content: Any) -> bool:
+    return _kind(content) == _ENHANCED
 
 
 def _not_a_slice(file: Path, content: Any) -> str | None:
     """Why a file is no slice of a CT, though it is not damaged; None if it is one."""
-    meta = getattr(content, "file_meta", None) or {}
-    kind = str(meta.get("MediaStorageSOPClassUID") or content.get("SOPClassUID") or "")
-    modality = _word(content.get("Modality"))
-    if kind == _ENHANCED:
-        raise DataError(f"{file} holds several slices in one file; convert it to one per file")
-    if kind and kind != _CT:
+    kind, modality = _kind(content), _word(content.get("Modality"))
+    if kind and kind not in (_CT, _ENHANCED):
         return f"no CT picture (modality {modality})"
     if not kind and not content.get("Rows") and not content.get("Modality"):
         _check_foreign(file)
@@ -197,7 +214,8 @@ def _chosen(path: Path, found: Sequence[Series], number: int | None) -> Series:
         raise DataError(f"{path} has no series {number}; it holds {listed}")
     if len(found) > 1:
         raise DataError(
-            f"{path} mixes {len(found)} series: {listed}; name one with the setting series"
+            f"{path} mixes {len(found)} series: {listed}; choose one by its number with the "
+            f"setting anatomy.series, for example anatomy.series={found[0].number}"
         )
     return found[0]
 
@@ -236,19 +254,36 @@ def _whole(value: Any) -> int | None:
 # ---- pixels -------------------------------------------------------------------------------------
 
 
-def _filled(stack: Stack, digest: Any) -> Iterator[Num[np.ndarray, "rows columns"]]:
+def _filled(
+    stack: Stack, headers: Mapping[Path, Sequence[Dataset]], digest: Any
+) -> Iterator[Num[np.ndarray, "rows columns"]]:
     """Hounsfield units of every slice in order, missing ones in between their neighbours."""
     before: Num[np.ndarray, "rows columns"] | None = None
-    for one, gap in zip(stack.slices, (0, *stack.missing), strict=True):
-        content = one.file.read_bytes()
-        digest.update(content)
-        hu = hounsfield(one.file, read_dicom(one.file, content))
+    values = _in_order(stack.slices, headers, digest)
+    for hu, gap in zip(values, (0, *stack.missing), strict=True):
         for nth in range(gap):
             assert before is not None
             share = (nth + 1) / (gap + 1)
             yield before * (1.0 - share) + hu * share
         yield hu
         before = hu
+
+
+def _in_order(
+    slices: Sequence[Slice], headers: Mapping[Path, Sequence[Dataset]], digest: Any
+) -> Iterator[Num[np.ndarray, "rows columns"]]:
+    """Hounsfield units of every slice in order; neighbours in one file are read in one go."""
+    for file, group in groupby(slices, key=lambda one: one.file):
+        if file in headers:
+            with open(file, "rb") as opened:
+                while block := opened.read(1 << 22):
+                    digest.update(block)
+            yield from hounsfield_of_frames(file, headers[file], [one.frame for one in group])
+            continue
+        for one in group:
+            content = one.file.read_bytes()
+            digest.update(content)
+            yield hounsfield(one.file, read_dicom(one.file, content))
 
 
 def _chunks(

@@ -5,6 +5,7 @@ Everything here runs in the limited child of `frames.foreign`. No error repeats 
 library says, because that may quote any part of the file, the patient's name included.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -20,6 +21,8 @@ from endoforge.errors import DataError
 _UNEVEN = 0.1  # of the usual distance between slices
 _SAME_MM = 1e-3
 _MOST_MM = 10.0
+_DEFLATED, _META_BYTES = b"1.2.840.10008.1.2.1.99", 4096
+_MOST_UNPACKED = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Slice:
         position_mm: Centre of the first pixel: to the patient's left, back and head.
         cosines: Directions of a row and of a column.
         tilt_deg: Tilt of the gantry that the file states.
+        frame: Its number in a file that holds several, from 0.
     """
 
     file: Path
@@ -43,6 +47,7 @@ class Slice:
     position_mm: tuple[float, ...]
     cosines: tuple[float, ...]
     tilt_deg: float
+    frame: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +81,9 @@ def read_dicom(file: Path, content: bytes | None = None, pixels: bool = True) ->
     """
     try:
         source = file if content is None else BytesIO(content)
+        _check_unpacked_size(file)
         return pydicom.dcmread(source, force=True, stop_before_pixels=not pixels)
-    except MemoryError:
+    except (DataError, MemoryError):
         raise
     except Exception as error:  # pydicom raises many kinds for a damaged file
         raise DataError(
@@ -85,8 +91,24 @@ def read_dicom(file: Path, content: bytes | None = None, pixels: bool = True) ->
         ) from None
 
 
-def slice_of(file: Path, content: Any) -> Slice:
-    """Size and place of a slice.
+def _check_unpacked_size(file: Path) -> None:
+    """Refuse a deflated file that unpacks to more than a slice; pydicom unpacks it whole."""
+    with open(file, "rb") as opened:
+        start = opened.read(_META_BYTES)
+        if start[128:132] != b"DICM" or _DEFLATED not in start:
+            return
+        opened.seek(144 + int.from_bytes(start[140:144], "little"))
+        unpacker, left = zlib.decompressobj(-zlib.MAX_WBITS), _MOST_UNPACKED
+        while left > 0 and (block := unpacker.unconsumed_tail or opened.read(1 << 16)):
+            left -= len(unpacker.decompress(block, 1 << 20))
+    if left <= 0:
+        raise DataError(
+            f"{file} unpacks to more than {_MOST_UNPACKED} bytes, which no slice has; get it again"
+        )
+
+
+def slice_of(file: Path, content: Any, frame: int = 0) -> Slice:
+    """Size and place of a slice, which may be one frame of several in its file.
 
     Raises:
         DataError: Something is missing, is no number, or a size is 0.
@@ -110,6 +132,7 @@ def slice_of(file: Path, content: Any) -> Slice:
                 float(v) for v in content.get("ImageOrientationPatient") or (1, 0, 0, 0, 1, 0)
             ),
             tilt_deg=float(content.get("GantryDetectorTilt") or 0.0),
+            frame=frame,
         )
     except DataError:
         raise
@@ -195,15 +218,24 @@ def axes_of(
 
 def _check_alike(path: Path, slices: Sequence[Slice]) -> None:
     if len(slices) < 2:
-        raise DataError(f"{path} has {len(slices)} slices; expected the slices of a volume")
-    kinds = {(one.rows, one.columns, one.spacing_mm) for one in slices}
-    if len(kinds) > 1:
         raise DataError(
-            f"{path} mixes slices of {len(kinds)} sizes, {sorted(kinds)[:2]}; sort them"
+            f"{path} has {len(slices)} slice; expected the slices of a volume: give the folder of "
+            "the whole series"
+        )
+    kinds = {(one.rows, one.columns, *np.round(one.spacing_mm, 4)) for one in slices}
+    spread = np.ptp([one.spacing_mm for one in slices], axis=0).max()
+    if len({kind[:2] for kind in kinds}) > 1 or spread > _SAME_MM:
+        raise DataError(
+            f"{path} mixes slices of {len(kinds)} sizes, such as {_sizes(kinds)}; sort them"
         )
     cosines = np.array([one.cosines for one in slices])
     if np.abs(cosines - cosines[0]).max() > 1e-3:
         raise DataError(f"{path} mixes slices that face different ways; sort them")
+
+
+def _sizes(kinds: set[tuple[float, ...]]) -> str:
+    words = [f"{w:.0f} x {h:.0f} of {x:g} x {y:g} mm" for h, w, y, x in sorted(kinds)[:2]]
+    return " and ".join(words)
 
 
 def _usual_step(path: Path, steps: Float64[np.ndarray, "gaps"]) -> float:
@@ -225,9 +257,11 @@ def _missing(
     if wrong.size:
         at = int(wrong[0])
         lack = int(places[at]) - 1
-        some = f"; {lack} in a row can be filled in with fill_gaps={lack}" if lack in (1, 2) else ""
+        some = ""
+        if lack in (1, 2) and not odd[at]:
+            some = f", or let {lack} in a row be filled in with the setting fill_gaps={lack}"
         raise DataError(
             f"{path} lacks slices: they lie {usual:.2f} mm apart, but slices {at + 1} and {at + 2} "
-            f"{steps[at]:.2f} mm; get the whole series{some if not odd[at] else ''}"
+            f"{steps[at]:.2f} mm; get the whole series{some}"
         )
     return tuple(int(n) - 1 for n in places)

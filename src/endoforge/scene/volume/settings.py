@@ -18,6 +18,11 @@ class CtFile(ReadSettings):
     """A CT from files."""
 
     ct: Path = Field(description="a .nii or .nii.gz file, or a folder with one DICOM series")
+    remove_couch: bool = Field(
+        True,
+        description="replace table, mattress, blankets and clothes by air, all that does not hang "
+        "together with the body and is thinner than an arm",
+    )
 
 
 def _kind(value: Any) -> str | None:
