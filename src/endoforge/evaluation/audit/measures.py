@@ -39,8 +39,8 @@ SCORED = (
 _VISIBLE = 0.06
 _SMALLEST_OBJECT = 0.003
 _BORDER_PX = 2.0
-#: The darkest colour of a reflection, and how much above its surroundings, display values.
-_PALE, _PALER = 185, 22
+#: All colours of a reflection are brighter, display values.
+_PALE = 185
 #: Below this many pixels there is no fit of colours.
 _FEWEST = 200
 
@@ -235,13 +235,11 @@ def _rim(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height wid
 
 
 def _reflections(image: Picture) -> Bool[np.ndarray, "height width"]:
-    """Where a wet film reflects the lamp, with its rim: pale, or paler than what lies around."""
-    pale = image.min(axis=-1)
-    size = (max(1, pale.shape[1] // 4), max(1, pale.shape[0] // 4))
-    small = cv2.medianBlur(cv2.resize(pale, size, interpolation=cv2.INTER_AREA), 21)
-    around = cv2.resize(small, pale.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    wet = (pale > _PALE) | (pale.astype(np.int16) - around > _PALER)
-    return np.asarray(cv2.dilate(wet.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0)
+    """Where a wet film reflects the lamp, with its rim.
+
+    Fainter reflections stay: a mask that finds them takes pale organs for reflections too.
+    """
+    return np.asarray(cv2.dilate((image.min(-1) > _PALE).astype(np.uint8), np.ones((9, 9))) > 0)
 
 
 def _unexplained(
