@@ -13,11 +13,10 @@ from endoforge.render.volume.twin import expose_slowly
 from endoforge.render.volume.view import Exposure, VolumeView
 from endoforge.scene.volume.records import CtVolume
 from render import tissue
+from render.z_scores import UNLIKELY, apart, z_of_total
 
 WHITE = WorldLight((), Surroundings(np.ones((1, 1, 3), np.float32)))
 WHITE_MAP = WorldLight((), Surroundings(np.ones((4, 8, 3), np.float32)))
-#: One seed in some ten thousand fails by chance; ours do not, and do not change.
-UNLIKELY = 3.9
 
 
 def z_of_mean(exposure: Exposure, expected: float) -> float:
@@ -91,10 +90,8 @@ def test_the_kernel_agrees_with_its_slow_twin(kind, light):
     lens, transfer, view = tissue.camera(), tissue.tissue(kind), tissue.view(volume, light)
     ours = VolumeRenderer(volume, lens, transfer, "cpu").expose(view, 1024)
     twin = expose_slowly(volume, lens, transfer, view, 400)
-    spread = np.sqrt(ours.variance.astype(np.float64) + twin.variance)
-    error = ours.radiance.astype(np.float64) - twin.radiance
-    total = np.abs(error.sum(axis=(0, 1))) / np.sqrt((spread**2).sum(axis=(0, 1)))
-    assert (total < UNLIKELY).all()
+    error, spread = apart(ours, twin)
+    assert (z_of_total(error, spread) < UNLIKELY).all()
     noisy = spread > 1e-4 * twin.radiance.mean()
     z = error[noisy] / spread[noisy]
     assert np.mean(z**2) < 2.0
@@ -107,10 +104,8 @@ def test_light_of_a_single_collision_is_all_there_is_with_one_bounce(light):
     lens, transfer, view = tissue.camera(), tissue.tissue("hybrid"), tissue.view(volume, light)
     ours = VolumeRenderer(volume, lens, transfer, "cpu").expose(view, 1024, max_bounces=1)
     twin = expose_slowly(volume, lens, transfer, view, 400, max_bounces=1)
-    spread = np.sqrt(ours.variance.astype(np.float64) + twin.variance)
-    error = ours.radiance.astype(np.float64) - twin.radiance
-    total = np.abs(error.sum(axis=(0, 1))) / np.sqrt((spread**2).sum(axis=(0, 1)))
-    assert (total < UNLIKELY).all()
+    error, spread = apart(ours, twin)
+    assert (z_of_total(error, spread) < UNLIKELY).all()
 
 
 def test_mitsuba_sees_the_same_cloud():

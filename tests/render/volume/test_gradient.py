@@ -24,10 +24,10 @@ from endoforge.render.volume.view import VolumeView
 from endoforge.scene.volume.records import CtVolume
 from render import tissue
 from render.media import camera, looking, transfer, turned_grid, world_rays
+from render.z_scores import UNLIKELY, apart, z_of_total
 
 LENS = camera()
 RAMP = GradientRamp(10.0, 40.0, 0.1)
-UNLIKELY = 3.9
 
 
 def slope(world_from_voxel, per_voxel=(20, 0, 0), shape=(30, 32, 34)) -> CtVolume:
@@ -93,10 +93,8 @@ def test_the_kernel_agrees_with_its_slow_twin(light):
     lens, view = tissue.camera(), tissue.view(volume, light)
     ours = VolumeRenderer(volume, lens, function, "cpu").expose(view, 1024)
     twin = expose_slowly(volume, lens, function, view, 400)
-    spread = np.sqrt(ours.variance.astype(np.float64) + twin.variance)
-    error = ours.radiance.astype(np.float64) - twin.radiance
-    total = np.abs(error.sum(axis=(0, 1))) / np.sqrt((spread**2).sum(axis=(0, 1)))
-    assert (total < UNLIKELY).all()
+    error, spread = apart(ours, twin)
+    assert (z_of_total(error, spread) < UNLIKELY).all()
     noisy = spread > 1e-4 * twin.radiance.mean()
     assert np.mean((error[noisy] / spread[noisy]) ** 2) < 2.0
     plain = expose_slowly(volume, lens, replace(function, gradient=None), view, 400)

@@ -8,7 +8,9 @@ from scipy import ndimage
 from endoforge.errors import SceneError
 from endoforge.scene.volume.records import CtVolume
 
-_TISSUE_HU = -300  # fat is about -100, lung at most -500
+#: Matter above this is tissue: fat is about -100, lung at most -500, mattresses and blankets below.
+TISSUE_HU = -300
+
 _AIR_HU = -500
 _LUNG_HU = (-940, -400)  # the usual value of a whole lung, at full breath and collapsed
 _LUNG_ML = 50.0
@@ -62,13 +64,13 @@ def voxel_ml(volume: CtVolume) -> float:
 
 
 def _largest_tissue(coarse: CtVolume) -> Bool[np.ndarray, "i j k"]:
-    tissue = coarse.hu > _TISSUE_HU
+    tissue = coarse.hu > TISSUE_HU
     cross = ndimage.generate_binary_structure(3, 1)
     pieces, count = ndimage.label(ndimage.binary_erosion(tissue, cross))
     sizes = np.bincount(pieces.ravel(), minlength=2)[1:]
     if count == 0 or sizes.max() * voxel_ml(coarse) < _LEAST_ML:
         raise SceneError(
-            f"a CT must show a body of at least {_LEAST_ML:.0f} ml above {_TISSUE_HU} HU, got "
+            f"a CT must show a body of at least {_LEAST_ML:.0f} ml above {TISSUE_HU} HU, got "
             f"values from {int(coarse.hu.min())} to {int(coarse.hu.max())} HU; check the rescaling"
         )
     body = pieces == int(np.argmax(sizes)) + 1

@@ -7,14 +7,13 @@ import numpy as np
 from jaxtyping import Bool
 from scipy import ndimage
 
-from endoforge.scene.volume.body import inside_body, voxel_ml
+from endoforge.scene.volume.body import TISSUE_HU, inside_body, voxel_ml
 from endoforge.scene.volume.coarse import coarsened, in_patient_axes
 from endoforge.scene.volume.records import CtVolume
 
 #: What stands where the table was, HU.
 AIR_HU = -1000
 
-_TISSUE_HU = -300  # fat is about -100; mattresses and blankets lie below
 _LIMB_MM = 8.0  # half the thickness of an arm at least; plates of tables are thinner
 _LIMB_ML = 10.0  # of what lies deeper than half of that; own choice
 _LIMB_HU = (-130.0, 300.0)  # usual value within, from fat to flesh and bone
@@ -41,11 +40,11 @@ def without_couch(volume: CtVolume) -> CtVolume:
     turned = in_patient_axes(replace(volume, hu=hu)).hu  # a view: what is written there is in `hu`
     coarse = coarsened(in_patient_axes(volume))
     patient = patient_in(coarse)
-    couch = (coarse.hu > _TISSUE_HU) & ~patient
+    couch = (coarse.hu > TISSUE_HU) & ~patient
     far = ~ndimage.binary_dilation(patient, _CROSS, iterations=2)
     near = ndimage.binary_dilation(patient, _CROSS)
     gone = _spread(far | (couch & ~near), turned.shape)
-    dense = int((turned[gone] > _TISSUE_HU).sum())
+    dense = int((turned[gone] > TISSUE_HU).sum())
     turned[gone] = np.minimum(turned[gone], AIR_HU)
     return replace(volume, hu=hu, provenance=_noted(volume, dense * voxel_ml(volume)))
 
@@ -70,7 +69,7 @@ def patient_in(coarse: CtVolume) -> Bool[np.ndarray, "i j k"]:
 
 def _limbs(coarse: CtVolume, body: Bool[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
     """Arms and legs that do not hang together with the body in this picture."""
-    rest = (coarse.hu > _TISSUE_HU) & ~body
+    rest = (coarse.hu > TISSUE_HU) & ~body
     depth = ndimage.distance_transform_edt(np.pad(rest, 1), sampling=coarse.spacing_mm)
     core, count = ndimage.label(depth[1:-1, 1:-1, 1:-1] > _LIMB_MM / 2)
     found = np.zeros_like(rest)
@@ -88,7 +87,7 @@ def _limbs(coarse: CtVolume, body: Bool[np.ndarray, "i j k"]) -> Bool[np.ndarray
 
 def _small_parts(coarse: CtVolume, patient: Bool[np.ndarray, "i j k"]) -> Bool[np.ndarray, "i j k"]:
     """Pieces that touch the patient and are too small to be a table or a blanket."""
-    pieces, _ = ndimage.label((coarse.hu > _TISSUE_HU) & ~patient)
+    pieces, _ = ndimage.label((coarse.hu > TISSUE_HU) & ~patient)
     touching = np.unique(pieces[ndimage.binary_dilation(patient, _CROSS)])
     kept = np.zeros(int(pieces.max()) + 1, dtype=bool)
     boxes = ndimage.find_objects(pieces)
