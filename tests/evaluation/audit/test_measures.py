@@ -41,6 +41,20 @@ def test_a_frame_against_itself_has_nothing_wrong(measurer):
     assert found["class_iou:1"] == 1.0
 
 
+def test_masks_carried_along_by_a_shift_overlap_as_the_shifted_masks_do(measurer):
+    frame = still_life()
+    shifted = np.roll(frame.image, 4, axis=1)
+    moved = np.roll(Scene.of(frame, NAMES, 1000).tissue, 4, axis=1)
+    scene = Scene.of(frame, NAMES, 1000)
+    overlaps = []
+    for index in np.unique(scene.tissue[scene.counts]):
+        one, two = ((mask == index) & scene.counts for mask in (scene.tissue, moved))
+        overlaps.append((one & two).sum() / (one | two).sum())
+    found = measurer.measure(frame, shifted)["masks_moved"]
+    assert found == pytest.approx(1 - np.mean(overlaps), abs=0.04)
+    assert measurer.measure(frame, frame.image)["masks_moved"] < 0.01
+
+
 def test_measures_are_larger_for_planted_damage_than_for_another_look(measurer):
     frame, rng = still_life(), np.random.default_rng(0)
     good = tone(frame.image, rng)

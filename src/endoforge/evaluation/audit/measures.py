@@ -39,6 +39,8 @@ SCORED = (
 _VISIBLE = 0.06
 _SMALLEST_OBJECT = 0.003
 _BORDER_PX = 2.0
+#: A displacement is believed from this confidence on.
+_SURE = 0.1
 #: All colours of a reflection are brighter, display values.
 _PALE = 185
 #: Below this many pixels there is no fit of colours.
@@ -136,6 +138,7 @@ def shift_measures(scene: Scene, other: Picture) -> dict[str, float]:
     anywhere = correspondence(scene.image, other, scene.counts)
     at_borders = correspondence(scene.image, other, scene.counts, near)
     return {
+        "masks_moved": 1 - _overlap_when_moved(scene, anywhere),
         "shift_median_px": scene.shrunk * anywhere.quantile_px(0.5),
         "shift_95_px": scene.shrunk * anywhere.quantile_px(0.95),
         "shift_gain": _strongest(anywhere, anywhere.confidence),
@@ -232,6 +235,25 @@ def _rim(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height wid
     kernel = np.ones((5, 5), np.uint8)
     solid = mask.astype(np.uint8)
     return np.asarray(cv2.dilate(solid, kernel) > cv2.erode(solid, kernel))
+
+
+def _overlap_when_moved(scene: Scene, match: Correspondence) -> float:
+    """Mean overlap (IoU) of each tissue's mask with itself, carried along by the displacement.
+
+    Where no place within reach fits better than another nothing says that anything moved.
+    """
+    sure = (match.confidence >= _SURE)[..., None]
+    flow = match.displacement_px * sure
+    v, u = np.mgrid[: flow.shape[0], : flow.shape[1]].astype(np.float32)
+    moved = cv2.remap(
+        scene.tissue, u - flow[..., 0], v - flow[..., 1], cv2.INTER_NEAREST, borderValue=IGNORE
+    )
+    overlaps = []
+    for index in np.unique(scene.tissue[scene.counts]):
+        one, two = ((mask == index) & scene.counts for mask in (scene.tissue, moved))
+        if index != IGNORE and one.mean() >= _SMALLEST_OBJECT:
+            overlaps.append(float((one & two).sum() / (one | two).sum()))
+    return float(np.mean(overlaps)) if overlaps else 1.0
 
 
 def _reflections(image: Picture) -> Bool[np.ndarray, "height width"]:
