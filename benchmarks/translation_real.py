@@ -24,6 +24,7 @@ from endoforge import verbs
 from endoforge.evaluation.realism import measure_realism
 from endoforge.evaluation.realism_settings import RealismSettings
 from endoforge.frames.audit_file import Audit, read_audit
+from endoforge.translation.model_file import load_model
 from endoforge.translation.narrow import NARROW, narrow
 from endoforge.translation.train import train_translation
 
@@ -31,11 +32,12 @@ from endoforge.translation.train import train_translation
 def trained(method: str, options: argparse.Namespace) -> Path:
     """Train a method, or what is left of it, and return its run folder."""
     run: Path = options.out / method
+    if (run / "model").exists() and _steps_of(run) == options.steps:
+        return run
     settings = narrow(
         method,
         {
             "steps": options.steps,
-            "learning_rate": 2e-4,
             "cache": str(options.out / "cache"),
             "checkpoint_every": 200,
             "report_every": 50,
@@ -46,6 +48,10 @@ def trained(method: str, options: argparse.Namespace) -> Path:
     train_translation(method, options.train, options.real, run, settings)
     print(f"{method}: {time.perf_counter() - started:.0f} s", file=sys.stderr)
     return run
+
+
+def _steps_of(run: Path) -> int:
+    return int(load_model(run).card["training"]["step"])
 
 
 def translated(run: Path, options: argparse.Namespace) -> Path:

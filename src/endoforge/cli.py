@@ -182,6 +182,9 @@ def train(
     start_from: Annotated[
         str | None, typer.Option("--from", help="Model to fine-tune, e.g. depth or a folder.")
     ] = None,
+    narrow: Annotated[
+        bool, typer.Option("--narrow", help="Small translators at 128 px, for use without a GPU.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option(help="Print what would happen, then stop.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -195,6 +198,7 @@ def train(
             settings_file=settings,
             assignments=assignments or (),
             start_from=start_from,
+            narrow=narrow,
             dry_run=dry_run,
             progress=progress,
         )

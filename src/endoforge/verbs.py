@@ -181,6 +181,7 @@ def train(
     settings_file: AnyPath | None = None,
     assignments: Sequence[str] = (),
     start_from: AnyPath | None = None,
+    narrow: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> "TrainingReport":
@@ -195,6 +196,8 @@ def train(
         settings_file: YAML file of settings, or the settings.json of another run.
         assignments: ``"a.b=value"`` strings that override single settings.
         start_from: A model to fine-tune, e.g. ``"depth"`` for the shipped one.
+        narrow: For translation: begin from `translation.narrow.NARROW`, small networks at 128 px
+            for machines without a GPU, instead of the papers' networks.
         dry_run: Build everything, report sizes, train nothing.
         progress: Called with (steps done, steps in all).
 
@@ -211,6 +214,8 @@ def train(
             raise SettingsError(f"{task} learns from data sets alone; leave out --real")
         if not folders:
             raise SettingsError(f"{task} needs a data set or more, got none; give --data")
+        if narrow:
+            raise SettingsError(f"{task} has one size; leave out --narrow")
     match task:
         case "depth-unet":
             from endoforge.depth.settings import DepthSettings
@@ -242,7 +247,10 @@ def train(
             if task not in METHODS:
                 known = ", ".join(["depth-unet", "segmentation-unet", *sorted(METHODS)])
                 raise SettingsError(f"there is no task {task!r}; known: {known}")
-            settings = validate(METHODS[task].settings(), values)
+            from endoforge.translation.narrow import narrow as narrowed
+
+            chosen = narrowed(task, values) if narrow else None
+            settings = chosen or validate(METHODS[task].settings(), values)
             from endoforge.translation.train import train_translation
 
             return train_translation(

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from endoforge.errors import CheckpointError, DataError
+from endoforge import verbs
+from endoforge.errors import CheckpointError, DataError, SettingsError
 from endoforge.training.checkpoint import list_checkpoints
 from endoforge.training.record import read_metrics
 from endoforge.training.sealed import read_sealed
@@ -94,7 +95,21 @@ def test_a_dry_run_tells_sizes_and_writes_nothing(tmp_path, real):
     assert not (tmp_path / "run").exists()
 
 
+def test_narrow_begins_from_small_networks_and_flags_change_them_further(tmp_path, real):
+    options = {"data": [real], "real": [real], "out": tmp_path / "run", "dry_run": True}
+    whole = verbs.train("cut", **options)
+    small = verbs.train("cut", narrow=True, **options)
+    smaller = verbs.train("cut", narrow=True, assignments=["generator.width=8"], **options)
+    assert whole.steps > small.steps
+    assert whole.parameters > 10 * small.parameters > 10 * smaller.parameters > 0
+
+
 # ---- refusals ----
+
+
+def test_networks_of_one_size_have_no_narrow_form(tmp_path):
+    with pytest.raises(SettingsError, match="leave out --narrow"):
+        verbs.train("depth-unet", data=[tmp_path], out=tmp_path / "run", narrow=True)
 
 
 def test_changed_settings_are_refused_with_the_difference(tmp_path, real):
