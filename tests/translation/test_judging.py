@@ -65,6 +65,6 @@ def test_batches_of_other_channels_or_unequal_sizes_are_refused_with_what_came()
 
 
 def test_a_method_that_needs_equal_channels_names_both_counts_and_a_remedy():
-    with pytest.raises(SettingsError, match="as many channels, got 7 and 3; use munit"):
+    with pytest.raises(SettingsError, match="got 7 of the source and 3 of the target; use munit"):
         refuse_different(Channels(7, 3), "cut", "use munit")
     refuse_different(Channels(4, 4), "cut", "use munit")

@@ -333,9 +333,9 @@ class _Run:
         if rollbacks > self.training.settings.rollbacks:
             raise TrainingDiverged(
                 f"the loss was not finite at step {where} ({report.trouble}) after {skipped} "
-                f"skipped batches and {self.rollbacks} returns to a checkpoint; look at 'skipped' "
-                f"in {self.record.folder / 'manifest.json'}, then lower the learning rate or mend "
-                "the data. The last checkpoint is intact"
+                f"skipped batches and {self.rollbacks} returns to a checkpoint, of which the last "
+                f"is intact; look at 'skipped' in {self.record.folder / 'manifest.json'}, then "
+                "lower the learning rate or mend the data"
             )
         path = self.newest()
         assert path is not None  # start_anew() wrote one

@@ -84,9 +84,9 @@ def write_entries(
     with open(folder / "values.bin", "wb") as values, open(folder / "counts.bin", "w+b") as counts:
         writer = _Writer(filling, values, counts)
         total = sum(source.expected(filling.settings.every) for source in sources)
-        for source in sources:
+        for number, source in enumerate(sources):
             for item in source.read(filling.settings.every, filling.stack.fields):
-                writer.take(item)
+                writer.take(item, number)
                 progress(len(writer.entries), max(total, len(writer.entries)))
         writer.finish_group()
         for file in (values, counts):
@@ -113,16 +113,21 @@ class _Writer:
     counts: BinaryIO
     entries: list[Entry] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    damaged: set[tuple[int, str]] = field(default_factory=set)
+    read: set[tuple[int, str]] = field(default_factory=set)
     kind: str = ""
     channels: int = 0
     _pixels: int = 0
     _group: "_Group | None" = None
     _round: set[int] = field(default_factory=set)
 
-    def take(self, item: Shown | Damage) -> None:
+    def take(self, item: Shown | Damage, source: int) -> None:
         if isinstance(item, Damage):
-            self.problems.append(f"{item.name}: {item.reason}")
+            self.problems.append(_said(item))
+            self.damaged.add((source, item.name))
             return
+        file = item.name.rpartition("#")[0] if item.still else item.name
+        self.read.add((source, file))
         if self._group is None or self._group.name != item.group:
             self.finish_group()
             self._group = _Group(item.group, len(self.entries))
@@ -252,18 +257,26 @@ class _Group:
 
 
 def _refuse(writer: _Writer, sources: Sequence[Source], skip: bool) -> None:
-    listed = "; ".join(writer.problems[:_NAMED])
-    more = f"; and {len(writer.problems) - _NAMED} more" if len(writer.problems) > _NAMED else ""
+    listed = ", ".join(writer.problems[:_NAMED])
+    more = f" and {len(writer.problems) - _NAMED} more" if len(writer.problems) > _NAMED else ""
+    of = ", ".join(str(source.path) for source in sources[:2]) + (", …" if sources[2:] else "")
     if writer.problems and not skip:
+        count, total = len(writer.damaged), len(writer.damaged | writer.read)
         raise DataError(
-            f"{len(writer.problems)} files of {sources[0].path} are damaged: {listed}{more}; "
-            "restore them, or leave them out with pictures.skip_damaged=true"
+            f"{count} of {total} files of {of} are damaged: {listed}{more}; restore them, or leave "
+            "them out with pictures.skip_damaged=true"
         )
     if not writer.entries:
         raise DataError(
-            f"no picture of {sources[0].path} can be read: {listed or 'it holds none'}{more}; give "
-            "another folder"
+            f"no picture of {of} can be read: {listed or 'it holds none'}{more}; give another "
+            "folder"
         )
+
+
+def _said(damage: Damage) -> str:
+    """A clause that names the file once, without what one could do about this file alone."""
+    reason = damage.reason.rpartition("; ")[0] or damage.reason
+    return reason if reason.startswith(damage.name) else f"{damage.name}: {reason}"
 
 
 def _as_bytes(

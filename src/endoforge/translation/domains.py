@@ -124,14 +124,15 @@ def open_domain(
         progress: Called with pictures done and about how many there are.
 
     Raises:
-        DataError: A path holds no pictures, files are damaged and must not be skipped, or pictures
-            differ in their number of channels.
+        DataError: A path holds no pictures, files are damaged and must not be skipped, pictures
+            differ in their number of channels, or no pixel of any of them counts.
         SettingsError: Planes besides the image were asked for of what is no data set.
         StorageError: The disk is full.
     """
-    sources = [find_source(path) for path in paths]
+    sources = [find_source(path, settings.with_rejected) for path in paths]
     if not sources:
         raise DataError(f"expected one path with pictures or more for the {side} side, got none")
+    _say_left_out(sources)
     filling = Filling(settings, _stack_of(sources, settings, side))
     key = _key_of(sources, filling)
     fingerprint = _hash_of(to_json(key))
@@ -143,6 +144,7 @@ def open_domain(
     domain = _opened(folder, tuple(paths), fingerprint, filling)
     for problem in domain.problems:
         log.warning("left out: %s", problem)
+    _refuse_blank(domain)
     return domain
 
 
@@ -151,25 +153,44 @@ def channels_of(source: Domain | None, target: Domain) -> Channels:
     return Channels(0 if source is None else source.channels, target.channels)
 
 
-def refuse_unequal_channels(channels: Channels, method: str) -> None:
-    """For methods that need both sides alike.
-
-    Raises:
-        DataError: The two sides differ.
-    """
-    if channels.source != channels.target:
-        raise DataError(
-            f"{method} needs as many channels on both sides, got {channels.source} of the data and "
-            f"{channels.target} of the real pictures; choose pictures.source_planes or another "
-            "method, such as content-munit"
-        )
-
-
 # ---- inside -------------------------------------------------------------------------------------
 
 
 def _hash_of(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _say_left_out(sources: Sequence[Source]) -> None:
+    for source in sources:
+        rejected, frames = source.left_out()
+        if rejected and rejected == frames:
+            raise DataError(
+                f"the audit rejected all {frames} frames of {source.path}; translate anew, or take "
+                "them nevertheless with pictures.with_rejected=true"
+            )
+        if rejected:
+            log.warning(
+                "%s: %d of %d frames are left out, an audit rejected them",
+                source.path, rejected, frames,
+            )  # fmt: skip
+
+
+def _refuse_blank(domain: Domain) -> None:
+    """Losses look at nothing in a picture without a pixel that counts."""
+    starts = [entry.start for entry in domain.entries]
+    blank = np.flatnonzero(np.maximum.reduceat(domain._counts, starts) == 0)
+    if len(blank) == len(domain):
+        raise DataError(
+            f"expected tissue in the {len(domain)} pictures of {domain.paths[0]}, got none: all "
+            "their pixels are taken for dark surround or writing, or lie in pictures.exclude; give "
+            "other pictures, or set pictures.find_content and pictures.find_text to false"
+        )
+    if len(blank):
+        name = domain.entries[int(blank[0])].name
+        log.warning(
+            "%s: %d of %d pictures show nothing that counts, the first is %s",
+            domain.paths[0], len(blank), len(domain), name,
+        )  # fmt: skip
 
 
 def _stack_of(
@@ -192,6 +213,7 @@ def _stack_of(
 def _key_of(sources: Sequence[Source], filling: Filling) -> dict[str, Any]:
     """What decides every number of a domain."""
     crops = {"crop", "flip", "source_planes", "target_planes"}
+    crops |= {"with_rejected"}  # the sources' fingerprints say what it led to
     return {
         "version": _CACHE_VERSION,
         "settings": filling.settings.model_dump(mode="json", exclude=crops),

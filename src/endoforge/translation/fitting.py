@@ -182,7 +182,8 @@ def planned_channels(sides: Sides, pictures: PictureSettings) -> Channels:
 def planned_pictures(sides: Sides, pictures: PictureSettings) -> int:
     """Return about how many pictures both sides hold; a video counts as one."""
     paths = (*sides.source, *sides.target)
-    return sum(find_source(path).expected(pictures.every) for path in paths)
+    sources = [find_source(path, pictures.with_rejected) for path in paths]
+    return sum(source.expected(pictures.every) for source in sources)
 
 
 def classes_in(sides: Sides, pictures: PictureSettings) -> tuple[int, ...]:

@@ -85,6 +85,6 @@ def refuse_different(channels: Channels, why: str, remedy: str) -> None:
     """
     if channels.source != channels.target:
         raise SettingsError(
-            f"{why} needs domains of as many channels, got {channels.source} and "
-            f"{channels.target}; {remedy}"
+            f"{why} needs as many channels on both sides, got {channels.source} of the source and "
+            f"{channels.target} of the target; {remedy}"
         )

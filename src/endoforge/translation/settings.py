@@ -54,6 +54,9 @@ class PictureSettings(Settings):
     find_content: bool = Field(True, description="leave a dark surround out of all losses")
     find_text: bool = Field(True, description="leave burnt-in text of videos out of all losses")
     skip_damaged: bool = Field(False, description="leave damaged files out instead of stopping")
+    with_rejected: bool = Field(
+        False, description="learn from frames too that the audit of a translation rejected"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> "PictureSettings":

@@ -71,28 +71,35 @@ class Source:
         path: As it was given.
         kind: What was found there.
         files: Pictures and videos in order; empty for a data set.
+        with_rejected: Take frames of a data set too that an audit rejected.
     """
 
     path: Path
     kind: str
     files: tuple[Path, ...] = ()
+    with_rejected: bool = False
+
+    def left_out(self) -> tuple[int, int]:
+        """How many frames of a data set are left out because an audit rejected them, and of all."""
+        if self.kind != "dataset":
+            return 0, len(self.files)
+        with closing(self._dataset()) as dataset:
+            return len(dataset.left_out), len(dataset)
 
     def fingerprint(self) -> Mapping[str, Any]:
         """Plain values that change whenever a picture would."""
         if self.kind == "dataset":
-            with closing(Dataset.open(self.path)) as dataset:
+            with closing(self._dataset()) as dataset:
                 shards = [record.sha256 for record in dataset.sequences]
-                return {"shards": _hash(shards), "rejected": _hash(sorted(dataset.rejected))}
+                return {"shards": _hash(shards), "rejected": _hash(sorted(dataset.left_out))}
         root = self.path if self.path.is_dir() else self.path.parent
         hashes = [[file.relative_to(root).as_posix(), sha256_of(file)] for file in self.files]
         return {"files": _hash(hashes)}
 
     def expected(self, every: int) -> int:
         """About how many pictures there are; a video counts as one."""
-        if self.kind == "dataset":
-            with closing(Dataset.open(self.path)) as dataset:
-                return len(dataset)
-        return len(self.files)
+        rejected, frames = self.left_out()
+        return frames - rejected
 
     def read(self, every: int, fields: tuple[str, ...]) -> Iterator[Shown | Damage]:
         """Yield all pictures in order.
@@ -105,7 +112,8 @@ class Source:
             DataError: A data set is damaged; names the shard.
         """
         if self.kind == "dataset":
-            yield from _frames_of(self.path, fields)
+            with closing(self._dataset()) as dataset:
+                yield from _frames_of(dataset, self.path, fields)
             return
         root = self.path if self.path.is_dir() else self.path.parent
         for file in self.files:
@@ -118,9 +126,16 @@ class Source:
             except DataError as error:
                 yield Damage(name, str(error).replace(str(file), name))
 
+    def _dataset(self) -> Dataset:
+        return Dataset.open(self.path, with_rejected=self.with_rejected)
 
-def find_source(path: Path) -> Source:
+
+def find_source(path: Path, with_rejected: bool = False) -> Source:
     """Find out what lies at a path: a data set, a folder (nested ones too), a picture or a video.
+
+    Args:
+        path: Where to look.
+        with_rejected: Take frames of a data set too that an audit rejected.
 
     Raises:
         DataError: There is nothing, or nothing that holds pictures.
@@ -128,7 +143,7 @@ def find_source(path: Path) -> Source:
     if not path.exists():
         raise DataError(f"there is no {path}; give a data set, a folder of pictures or a video")
     if (path / MANIFEST).is_file():
-        return Source(path, "dataset")
+        return Source(path, "dataset", with_rejected=with_rejected)
     if path.is_file():
         return Source(path, "file", (path,))
     files = tuple(file for file in sorted(path.rglob("*")) if _is_shown(file, path))
@@ -154,16 +169,16 @@ def _is_shown(file: Path, root: Path) -> bool:
     return known and not hidden and file.is_file()
 
 
-def _frames_of(path: Path, fields: tuple[str, ...]) -> Iterator[Shown]:
+def _frames_of(dataset: Dataset, path: Path, fields: tuple[str, ...]) -> Iterator[Shown]:
     wanted = tuple(dict.fromkeys((*fields, "image", "valid")))
-    with closing(Dataset.open(path)) as dataset:
-        for index in range(len(dataset)):
-            if index in dataset.rejected:
-                continue
-            place = dataset.place(index)
-            sequence = dataset.sequences[place.shard].sequence
-            name = f"{sequence:06d}/{place.position:06d}"
-            yield Shown(name, f"{path}/{sequence}", fields=dataset.fields(index, wanted))
+    left_out = dataset.left_out
+    for index in range(len(dataset)):
+        if index in left_out:
+            continue
+        place = dataset.place(index)
+        sequence = dataset.sequences[place.shard].sequence
+        name = f"{sequence:06d}/{place.position:06d}"
+        yield Shown(name, f"{path}/{sequence}", fields=dataset.fields(index, wanted))
 
 
 def _pictures_of_video(file: Path, name: str, every: int) -> Iterator[Shown | Damage]:

@@ -30,6 +30,9 @@ from endoforge.translation.model_file import load_model, weights_hash
 from endoforge.translation.settings import TranslationSettings
 from endoforge.translation.translator import Channels, TranslationTask
 
+#: Settings that the fingerprint has in another form: hashes of the pictures and of first weights.
+_SAID_OTHERWISE = {"cache", "start_from"}
+
 
 def train_translation(
     method: str,
@@ -135,7 +138,8 @@ class _Scope:
 
 def _fingerprint(run: TranslationRun) -> dict[str, Any]:
     """What decides the numbers of a training, and so must agree when it goes on."""
-    settings = run.settings.model_dump(mode="json", exclude={*MAY_CHANGE, "cache", "start_from"})
+    settings = run.settings.model_dump(mode="json", exclude={*MAY_CHANGE, *_SAID_OTHERWISE})
+    settings["pictures"].pop("with_rejected")
     start = run.settings.start_from
     facts = facts_of(run)
     kept = {"method": facts["method"], "data": facts["data_fingerprint"]}

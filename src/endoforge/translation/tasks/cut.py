@@ -30,7 +30,9 @@ class CutTask:
 
     def __init__(self, settings: CutSettings, channels: Channels) -> None:
         refuse_different(
-            channels, "cut, which looks at input and translation with one encoder,", "use munit"
+            channels,
+            "cut, which looks at input and translation with one encoder,",
+            "convert the pictures or take munit",
         )
         self._settings, self._channels = settings, channels
         generator = ResNetGenerator(channels.source, channels.target, settings.generator)

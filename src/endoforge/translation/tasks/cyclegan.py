@@ -30,7 +30,7 @@ class CycleGanTask:
     def __init__(self, settings: CycleGanSettings, channels: Channels) -> None:
         if settings.identity:
             refuse_different(
-                channels, "the identity loss of cyclegan", "set identity=0 or drop extra planes"
+                channels, "the identity loss of cyclegan", "convert the pictures or set identity=0"
             )
         self._settings, self._channels = settings, channels
         there = ResNetGenerator(channels.source, channels.target, settings.generator)
