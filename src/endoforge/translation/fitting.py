@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ class TranslationRun:
         target: What it becomes.
         classes: Class indices that have a channel each, where label maps are an input.
         out: The run's folder.
+        held: Source and target pictures that nothing is learnt from; None if there are none.
     """
 
     method: Method
@@ -56,6 +57,7 @@ class TranslationRun:
     target: Domain
     classes: tuple[int, ...]
     out: Path
+    held: tuple[Domain | None, Domain] | None = None
 
     @property
     def channels(self) -> Channels:
@@ -111,7 +113,8 @@ def open_run(
         open_domain(sides.source, pictures, cache, "source", log_decoding) if sides.source else None
     )
     target = open_domain(sides.target, pictures, cache, "target", log_decoding)
-    return TranslationRun(method, settings, source, target, classes_in(sides, pictures), out)
+    run = TranslationRun(method, settings, source, target, classes_in(sides, pictures), out)
+    return _holding_out(run) if settings.held_out else run
 
 
 def batches_of(run: TranslationRun, device: torch.device) -> Callable[[int], Batch]:
@@ -163,8 +166,29 @@ def facts_of(run: TranslationRun) -> dict[str, Any]:
         },
         "source_pictures": 0 if source is None else len(source),
         "target_pictures": len(run.target),
+        "held_out_pictures": sum(len(one) for one in run.held or () if one is not None),
         "left_out": [*(() if source is None else source.problems), *run.target.problems][:1000],
     }
+
+
+def _holding_out(run: TranslationRun) -> TranslationRun:
+    """Keep the last pictures of both sides out of a training."""
+    target, last_targets = _parted(run.target, run.settings.held_out)
+    source, last_sources = (
+        (None, None) if run.source is None else _parted(run.source, run.settings.held_out)
+    )
+    return replace(run, source=source, target=target, held=(last_sources, last_targets))
+
+
+def _parted(domain: Domain, share: float) -> tuple[Domain, Domain]:
+    count = max(1, round(share * len(domain)))
+    if count >= len(domain):
+        raise DataError(
+            f"held_out needs two pictures of {domain.paths[0]} or more, got {len(domain)}; give "
+            "more, or set held_out to 0"
+        )
+    first = len(domain) - count
+    return domain.chosen(range(first)), domain.chosen(range(first, len(domain)))
 
 
 def planned_channels(sides: Sides, pictures: PictureSettings) -> Channels:

@@ -105,6 +105,20 @@ class TranslationSettings(TrainerSettings):
         "float32", description="of the convolutions; weights and losses stay float32"
     )
     pictures: PictureSettings = PictureSettings()
+    samples: int = Field(
+        4,
+        ge=0,
+        le=16,
+        description="source pictures whose translations are drawn into samples/ at each "
+        "validation; 0 for none",
+    )
+    held_out: float = Field(
+        0.0,
+        ge=0,
+        le=0.5,
+        description="last share of each side's pictures that is not learnt from; the method's "
+        "losses on it are reported at each validation",
+    )
     cache: str = Field(
         "", description="folder to keep decoded pictures in; empty: in the run, removed at its end"
     )

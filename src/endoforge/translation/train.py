@@ -27,11 +27,14 @@ from endoforge.translation.fitting import (
 )
 from endoforge.translation.methods import Method, find_method
 from endoforge.translation.model_file import load_model, weights_hash
+from endoforge.translation.samples import SamplePictures
 from endoforge.translation.settings import TranslationSettings
 from endoforge.translation.translator import Channels, TranslationTask
+from endoforge.translation.validating import HeldOutLosses
 
-#: Settings that the fingerprint has in another form: hashes of the pictures and of first weights.
-_SAID_OTHERWISE = {"cache", "start_from"}
+#: Settings that change no number, or that the fingerprint has in another form: hashes of the
+#: pictures and of first weights.
+_SAID_OTHERWISE = {"cache", "start_from", "samples"}
 
 
 def train_translation(
@@ -52,7 +55,8 @@ def train_translation(
         method: One of `methods.METHODS`.
         data: Simulated data set folders.
         real: Real pictures: folders, pictures, videos or data sets.
-        out: The run's folder: settings.json, metrics.jsonl, manifest.json, checkpoints/, model/.
+        out: The run's folder: settings.json, metrics.jsonl, manifest.json, checkpoints/, model/,
+            samples/.
         settings: All settings, of the method's own class.
         resume: False begins anew in the same folder.
         start_from: Translator to go on from: a shipped name or a path; wins over the settings' own.
@@ -87,15 +91,28 @@ def train_on_domains(
     settings = run.settings
     fabric = make_fabric(settings)
     task = first_task(run.method, settings, run.channels, fabric.device)
+    model = ModelExport(run, task.translator)
+    samples = SamplePictures(run, task.translator)
+
+    def export(step: int) -> None:
+        model(step)
+        samples(step)
+
     training = Training(
         task=task,
         batches=batches_of(run, fabric.device),
         settings=settings,
         folder=run.out,
         fingerprint=_fingerprint(run),
-        export=ModelExport(run, task.translator),
+        validate=HeldOutLosses(run, task, fabric.device) if run.held else None,
+        export=export,
         progress=forwarded(progress),
-        manifest={"task": run.method.name, "parameters": _sizes(task), **facts_of(run)},
+        manifest={
+            "task": run.method.name,
+            "parameters": _sizes(task),
+            "samples": samples.meaning,
+            **facts_of(run),
+        },
     )
     figures = train(training, fabric, resume)
     scope = _Scope(run.out, settings.steps, run.pictures, _decoded_bytes(run))
@@ -139,7 +156,10 @@ class _Scope:
 def _fingerprint(run: TranslationRun) -> dict[str, Any]:
     """What decides the numbers of a training, and so must agree when it goes on."""
     settings = run.settings.model_dump(mode="json", exclude={*MAY_CHANGE, *_SAID_OTHERWISE})
-    settings["pictures"].pop("with_rejected")
+    if not run.settings.held_out:  # as if it did not exist, for trainings older than these two
+        settings.pop("held_out")
+    if not run.settings.pictures.with_rejected:
+        settings["pictures"].pop("with_rejected")
     start = run.settings.start_from
     facts = facts_of(run)
     kept = {"method": facts["method"], "data": facts["data_fingerprint"]}

@@ -35,6 +35,7 @@ def learning_charts(metrics: Sequence[Mapping[str, Any]]) -> list[Curves]:
     names = sorted({name for line in metrics for name in line} - _BOOKKEEPING)
     losses = [name for name in names if not name.startswith("validation/")]
     errors = [f"validation/{name}" for name in _ERRORS if f"validation/{name}" in names]
+    held_out = [name for name in names if name.count("/") > 1]  # validation/<player>/<loss>
     charts = []
     for title, names in _by_player(losses):
         charts.append(
@@ -55,6 +56,9 @@ def learning_charts(metrics: Sequence[Mapping[str, Any]]) -> list[Curves]:
                 "On sequences that the network does not learn from. Lower is better.",
             )
         )
+    for title, names in _by_player(held_out):
+        caption = "The same losses on pictures that are not learnt from."
+        charts.append(_curves(title.replace("Training", "Held-out"), metrics, names, caption))
     return [chart for chart in charts if chart is not None]
 
 
@@ -65,10 +69,11 @@ def _by_player(losses: Sequence[str]) -> list[tuple[str, list[str]]]:
     """Losses of one player together, at most as many in a chart as there are colours."""
     players: dict[str, list[str]] = {}
     for name in losses:
-        players.setdefault(name.partition("/")[0], []).append(name)
+        players.setdefault(name.rpartition("/")[0], []).append(name)
     groups = []
     for player, names in players.items():
-        title = "Training losses" + (f" of {player}" if len(players) > 1 else "")
+        whose = player.removeprefix("validation/")
+        title = "Training losses" + (f" of {whose}" if len(players) > 1 else "")
         parts = range(0, len(names), _COLOURS)
         groups += [(title, names[start : start + _COLOURS]) for start in parts]
     return groups
@@ -81,7 +86,7 @@ def _curves(
     series: list[Series] = []
     for colour, name in enumerate(names):
         steps, values = _column(metrics, name)
-        shown = (name.partition("/")[2] or name).replace("_", " ")
+        shown = name.rpartition("/")[2].replace("_", " ")
         if validation or len(values) < 8:
             series.append(Series(shown, steps, values, colour=colour))
         else:

@@ -15,6 +15,7 @@ from endoforge.evaluation.report.learning import learning_charts
 from endoforge.evaluation.report.page import render
 from endoforge.evaluation.report.pictures import bar_of
 from endoforge.evaluation.report.results import EvaluationView, PicturesView
+from endoforge.evaluation.report.sample_sheets import sample_sheets
 from endoforge.evaluation.report.style_maps import is_style_bank, style_maps
 from endoforge.evaluation.report.values import Row, duration, facts_of, rows_of
 from endoforge.frames.colour import DEPTH_SCALE, ERROR_SCALE, UNKNOWN
@@ -52,6 +53,7 @@ def run_page(path: Path) -> str:
             "kind": "Run",
             "facts": _facts(path, metrics, manifest),
             "curves": learning_charts(metrics),
+            "samples": list(sample_sheets(path, manifest)),
             "style_maps": list(style_maps(path)),
             "evaluations": evaluations,
             "pictures": pictures,
@@ -109,9 +111,14 @@ def _facts(path: Path, metrics: list[dict[str, Any]], manifest: Mapping[str, Any
         wall_s = metrics[-1].get("wall_s")
         if isinstance(wall_s, int | float):
             facts.append(("training time", duration(wall_s)))
-    for key, name in (("parameters", "parameters"), ("frames", "training frames")):
+    for key, name in (
+        ("parameters", "parameters"),
+        ("frames", "training frames"),
+        ("held_out_frames", "held-out frames"),
+        ("source_pictures", "source pictures"),
+        ("target_pictures", "target pictures"),
+        ("held_out_pictures", "held-out pictures"),
+    ):
         if isinstance(manifest.get(key), int):
             facts.append((name, f"{manifest[key]:,}"))
-    if isinstance(manifest.get("held_out_frames"), int):
-        facts.append(("held-out frames", f"{manifest['held_out_frames']:,}"))
     return facts_of([*facts, ("folder", path.resolve().name)])
