@@ -107,7 +107,7 @@ def main() -> None:
     sets = {"raw": options.test} | {m: translated(run, options) for m, run in runs.items()}
     networks = {}
     for weights in dict.fromkeys((options.weights, None)):
-        found = measure_realism(sets, options.held, weights, RealismSettings())
+        found = measure_realism(sets, options.held, weights, RealismSettings(height=128))
         raw = found.sets["raw"].kernel.value
         networks[found.network] = {
             name: asdict(one) | {"kernel_fall": round(1 - one.kernel.value / raw, 4)}

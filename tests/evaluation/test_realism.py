@@ -62,6 +62,18 @@ def test_pictures_come_from_data_sets_folders_and_not_from_masks(tmp_path):
     assert len(list(pictures_of(folder, 100, 1.0))) == 5
 
 
+def test_large_pictures_are_reduced_to_the_height_of_small_ones(tmp_path):
+    (tmp_path / "one").mkdir()
+    fine = np.indices((256, 320)).sum(0) % 2 * np.full((256, 320), 255.0)
+    cv2.imwrite(str(tmp_path / "one/a.png"), np.repeat(fine[..., None], 3, -1).astype(np.uint8))
+    (sharp,) = pictures_of(tmp_path / "one", 1, 1.0)
+    (reduced,) = pictures_of(tmp_path / "one", 1, 1.0, 64)
+    (as_it_is,) = pictures_of(tmp_path / "one", 1, 1.0, 300)
+    assert sharp.std() > 20
+    assert reduced.std() < 1
+    assert np.array_equal(as_it_is, sharp)
+
+
 def test_the_middle_is_looked_at(tmp_path):
     tmp_path.joinpath("one").mkdir()
     picture = np.zeros((100, 200, 3), np.uint8)

@@ -129,21 +129,29 @@ def measure_realism(
     """
     network = feature_network(weights)
     share = -(-settings.count // max(len(real), 1))
-    shown = [p for path in real for p in pictures_of(path, share, settings.crop)]
+    shown = [p for path in real for p in pictures_of(path, share, settings.crop, settings.height)]
     wanted = network.features(_stacked(shown, real, settings))
     scale = 1.0 if network.is_inception else float(np.sqrt(np.mean(wanted**2)))
     found = {"real halves": _halves(wanted / scale, settings)}
     for name, path in sets.items():
-        pictures = list(pictures_of(path, settings.count, settings.crop))
+        pictures = list(pictures_of(path, settings.count, settings.crop, settings.height))
         features = network.features(_stacked(pictures, [path], settings))
         found[name] = _distances(wanted / scale, features / scale, settings)
     return _result(network, len(wanted), found, settings)
 
 
-def pictures_of(path: Path, count: int, crop: float) -> Iterator[UInt8[np.ndarray, "side side 3"]]:
+def pictures_of(
+    path: Path, count: int, crop: float, height: int = 0
+) -> Iterator[UInt8[np.ndarray, "side side 3"]]:
     """Yield the middles of evenly spread pictures of a data set, a folder or a video.
 
     Masks beside pictures (``mask`` or ``fov`` in their path) are passed over.
+
+    Args:
+        path: The source.
+        count: At most so many.
+        crop: Side of the middle, share of the shorter side.
+        height: Shorter side that larger pictures are reduced to first, px; 0 for none.
 
     Raises:
         DataError: There are none, or one cannot be read.
@@ -151,24 +159,24 @@ def pictures_of(path: Path, count: int, crop: float) -> Iterator[UInt8[np.ndarra
     if (path / MANIFEST).exists():
         with closing(Dataset.open(path)) as dataset:
             for index in _spread(len(dataset), count):
-                yield _middle(dataset.fields(index, ("image",))["image"], crop)
+                yield _middle(dataset.fields(index, ("image",))["image"], crop, height)
     elif path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in _PICTURES)
         files = [p for p in files if not _is_mask(p.relative_to(path))]
         if not files:
             raise DataError(f"{path} must hold pictures, got none; give another folder")
         for index in _spread(len(files), count):
-            yield _middle(read_picture(files[index]), crop)
+            yield _middle(read_picture(files[index]), crop, height)
     else:
-        yield from _of_video(path, count, crop)
+        yield from _of_video(path, count, crop, height)
 
 
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def _of_video(path: Path, count: int, crop: float) -> Iterator[np.ndarray]:
+def _of_video(path: Path, count: int, crop: float, height: int) -> Iterator[np.ndarray]:
     moments = read_video(path)
-    middles = [_middle(one.image, crop) for one in moments if isinstance(one, VideoFrame)]
+    middles = [_middle(one.image, crop, height) for one in moments if isinstance(one, VideoFrame)]
     for index in _spread(len(middles), count):
         yield middles[index]
 
@@ -183,8 +191,11 @@ def _spread(frames: int, count: int) -> list[int]:
     return [int(place) for place in np.unique(np.linspace(0, frames - 1, count).astype(int))]
 
 
-def _middle(picture: np.ndarray, crop: float) -> np.ndarray:
+def _middle(picture: np.ndarray, crop: float, reduced_to: int) -> np.ndarray:
     height, width = picture.shape[:2]
+    if 0 < reduced_to < (shorter := min(height, width)):
+        width, height = (round(side * reduced_to / shorter) for side in (width, height))
+        picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     side = max(8, int(min(height, width) * crop))
     top, left = (height - side) // 2, (width - side) // 2
     middle = np.ascontiguousarray(picture[top : top + side, left : left + side])

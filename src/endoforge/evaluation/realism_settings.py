@@ -19,5 +19,11 @@ class RealismSettings(Settings):
         description="side of the middle square that is looked at, share of the shorter side: "
         "borders, corners and dates are left out; own choice",
     )
+    height: int = Field(
+        0,
+        ge=0,
+        description="shorter side that larger pictures are reduced to before all else, px; 0 for "
+        "none: pictures of different size then differ by their sharpness alone",
+    )
     neighbours: int = Field(5, ge=1, description="k of density and coverage; Naeem et al. 2020")
     seed: int = Field(0, ge=0, description="of the kernel distance's subsets and of the halves")

@@ -17,7 +17,7 @@ from endoforge.translation.settings import TranslationSettings
 _PICTURES = {"height": 128, "crop": 128}
 _SHORT = {"pictures": _PICTURES, "learning_rate": 4e-4, "average": 0.995, "steps": 3000}
 _RESIDUAL = {**_SHORT, "generator": {"width": 16, "blocks": 6}, "judge": {"width": 16}}
-_CODED = {**_SHORT, "codes": {"width": 16, "halvings": 1}, "judge": {"width": 16}}
+_CODED = {**_SHORT, "codes": {"width": 16, "halvings": 1}, "judge": {"width": 32}}
 
 #: What differs from a method's defaults. One halving instead of two: the content code of a picture
 #: of 128 px is then as fine as that of one of 256 px in the papers, at the same cost.
