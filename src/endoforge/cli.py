@@ -340,7 +340,9 @@ def reproduce(
 
 @app.command()
 def run(
-    model: Annotated[str, typer.Argument(help="Model: depth, a RUN folder or a model folder.")],
+    model: Annotated[
+        str, typer.Argument(help="Model of depth or segmentation: depth, a RUN or a model folder.")
+    ],
     path: Annotated[Path, typer.Argument(help="Picture, folder of pictures or video.")],
     out: OutOption,
     adapt: Annotated[
@@ -350,7 +352,7 @@ def run(
     assignments: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Estimate depth on a picture, a folder or a video."""
+    """Estimate depth, or masks, on a picture, a folder or a video."""
     with _progress("run", "frames", as_json) as progress:
         report = verbs.run(
             model, path, out=out, adapt=adapt, assignments=assignments or (), progress=progress

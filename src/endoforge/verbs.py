@@ -392,19 +392,44 @@ def run(
     assignments: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> "RunReport":
-    """Estimate depth on a picture, a folder of pictures or a video.
+    """Estimate depth, or masks, on a picture, a folder of pictures or a video.
 
     Args:
-        model: ``"depth"`` for the shipped model, a RUN folder or a model folder.
+        model: ``"depth"`` for the shipped model, a RUN folder or a model folder, of depth or of
+            segmentation.
         path: The picture, folder or video file.
-        out: Folder for side-by-side pictures, 16-bit depth, point clouds and video.
+        out: Folder for side-by-side pictures, video and 16-bit depth with point clouds, or masks.
         adapt: A translator of method reverse that stands before the depth network: a RUN folder or
             a shipped name; None for none.
-        assignments: ``"key=value"`` strings that override `serving.depth.RunSettings`.
+        assignments: ``"key=value"`` strings that override `RunSettings` of `serving.settings`, or
+            its `MaskSettings`.
         progress: Called with (frames done, frames in all).
+
+    Raises:
+        SettingsError: A setting is wrong, or does not apply to this kind of model.
+        DataError, CheckpointError: The pictures or the model are damaged, or of another kind.
+        StorageError: The disk is full or the folder cannot be written.
     """
+    from endoforge.serving.settings import MaskSettings, RunSettings
+    from endoforge.training.model_folder import kind_of_model
+
+    kind = kind_of_model(model)
+    if kind == "translation-model":
+        raise SettingsError(
+            f"expected a model of depth or segmentation, got the translator {model}; give it to "
+            "endoforge translate, or behind --adapt if its method is reverse"
+        )
+    if kind == "segmentation-model":
+        if adapt is not None:
+            raise SettingsError(
+                f"expected a depth model behind --adapt, got the segmentation model {model}; leave "
+                "--adapt out"
+            )
+        from endoforge.serving.masks import run_masks
+
+        told = validate(MaskSettings, override({}, assignments))
+        return run_masks(str(model), Path(path), Path(out), told, progress)
     from endoforge.serving.depth import run_depth
-    from endoforge.serving.settings import RunSettings
 
     first = {} if adapt is None else {"adapt": str(adapt)}
     settings = validate(RunSettings, override(first, assignments))

@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from endoforge.frames.colour import Scale, colour_bar, colour_values
 
-_BACKGROUND = (17, 19, 23)
-_TEXT = (228, 230, 234)
-_QUIET = (150, 156, 166)
+#: Colours of the canvas, of words and of words that matter less.
+BACKGROUND = (17, 19, 23)
+TEXT = (228, 230, 234)
+QUIET = (150, 156, 166)
 _WARNING = (255, 190, 90)
 _MARGIN, _HEAD, _FOOT = 12, 30, 46
 
@@ -74,26 +75,34 @@ def side_by_side(
         caption: A title, and a warning that is written across the depth.
     """
     canvas = np.empty((layout.canvas_height, layout.canvas_width, 3), np.uint8)
-    canvas[:] = _BACKGROUND
+    canvas[:] = BACKGROUND
     left, right = _MARGIN, 2 * _MARGIN + layout.panel_width
     for picture, box in zip(
         (image, colour_values(depth_mm, scale)), layout.boxes(*image.shape[1::-1]), strict=True
     ):
-        _place(canvas, picture, box)
+        place(canvas, picture, box)
     bar_top = _HEAD + layout.panel_height + 10
     bar_width = layout.panel_width - 90
     canvas[bar_top : bar_top + 8, right : right + bar_width] = colour_bar(bar_width, 8, scale)
     drawn = Image.fromarray(canvas)
     draw = ImageDraw.Draw(drawn)
     font = ImageFont.load_default(14)
-    draw.text((left, 7), _latin(caption.title), _TEXT, font)
-    draw.text((right, 7), "estimated depth", _TEXT, font)
+    draw.text((left, 7), _latin(caption.title), TEXT, font)
+    draw.text((right, 7), "estimated depth", TEXT, font)
     _draw_ticks(draw, scale, right, bar_top, bar_width)
-    draw.text((right + bar_width + 12, bar_top - 5), f"{scale.unit}, z", _QUIET, font)
-    draw.text((left, bar_top - 5), "no ground truth", _QUIET, font)
+    draw.text((right + bar_width + 12, bar_top - 5), f"{scale.unit}, z", QUIET, font)
+    draw.text((left, bar_top - 5), "no ground truth", QUIET, font)
     if caption.warning:
         _draw_warning(draw, caption.warning, right, layout)
     return np.asarray(drawn)
+
+
+def place(canvas: np.ndarray, picture: np.ndarray, box: tuple[int, int, int, int]) -> None:
+    """Draw a picture into a box (left, top, width, height, px) of a canvas."""
+    left, top, width, height = box
+    method = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
+    fitted = cv2.resize(picture, (width, height), interpolation=method)
+    canvas[top : top + height, left : left + width] = fitted
 
 
 # ---- inside -------------------------------------------------------------------------------------
@@ -107,19 +116,12 @@ def _latin(text: str) -> str:
     return text.encode("latin-1", "replace").decode("latin-1")
 
 
-def _place(canvas: np.ndarray, picture: np.ndarray, box: tuple[int, int, int, int]) -> None:
-    left, top, width, height = box
-    method = cv2.INTER_AREA if width < picture.shape[1] else cv2.INTER_LINEAR
-    fitted = cv2.resize(picture, (width, height), interpolation=method)
-    canvas[top : top + height, left : left + width] = fitted
-
-
 def _draw_ticks(draw: ImageDraw.ImageDraw, scale: Scale, left: int, top: int, width: int) -> None:
     font = ImageFont.load_default(12)
     for place, text in scale.ticks():
         x = left + place * (width - 1)
-        draw.line([(x, top + 8), (x, top + 12)], _QUIET)
-        draw.text((x, top + 13), text, _QUIET, font, anchor="ma" if place > 0.01 else "la")
+        draw.line([(x, top + 8), (x, top + 12)], QUIET)
+        draw.text((x, top + 13), text, QUIET, font, anchor="ma" if place > 0.01 else "la")
 
 
 def _draw_warning(draw: ImageDraw.ImageDraw, warning: str, left: int, layout: Layout) -> None:
@@ -134,5 +136,5 @@ def _draw_warning(draw: ImageDraw.ImageDraw, warning: str, left: int, layout: La
             font,
             anchor="mm",
             stroke_width=2,
-            stroke_fill=_BACKGROUND,
+            stroke_fill=BACKGROUND,
         )

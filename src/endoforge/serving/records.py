@@ -113,8 +113,19 @@ class RunRecord:
         )
 
 
-def prepare_folder(out: Path, source: Path) -> None:
+def prepare_folder(
+    out: Path,
+    source: Path,
+    kind: str = RUN_KIND,
+    results: Mapping[str, str] = _RESULT_FOLDERS,
+) -> None:
     """Make the folder, and remove the results of an earlier run from it, but nothing else.
+
+    Args:
+        out: The folder.
+        source: What the pictures come from.
+        kind: Of the run, as its manifest says.
+        results: Which files an earlier run of this kind left, by folder.
 
     Raises:
         DataError: The folder holds something else, or the input lies in it.
@@ -125,16 +136,16 @@ def prepare_folder(out: Path, source: Path) -> None:
     make_folder(out)
     manifest = out / "manifest.json"
     if manifest.exists():
-        _check_ours(manifest)
+        _check_ours(manifest, kind)
     elif entries := [entry.name for entry in out.iterdir() if not entry.name.startswith(".")]:
         raise DataError(
             f"{out} holds {len(entries)} files of something else (e.g. {sorted(entries)[0]!r}); "
             "choose an empty or a new folder"
         )
-    write_json(manifest, {"kind": RUN_KIND, "format_version": FORMAT_VERSION, "complete": False})
+    write_json(manifest, {"kind": kind, "format_version": FORMAT_VERSION, "complete": False})
     remove_strays(out)
     (out / "video.mp4").unlink(missing_ok=True)
-    for folder, pattern in _RESULT_FOLDERS.items():
+    for folder, pattern in results.items():
         remove_strays(out / folder)
         for file in (out / folder).glob(pattern):
             file.unlink(missing_ok=True)
@@ -150,12 +161,12 @@ def model_facts(model: object, predictor: object) -> dict[str, Any]:
 # ---- inside -------------------------------------------------------------------------------------
 
 
-def _check_ours(manifest: Path) -> None:
+def _check_ours(manifest: Path, expected: str) -> None:
     found = read_json(manifest)
     kind = found.get("kind") if isinstance(found, dict) else None
-    if kind != RUN_KIND:
+    if kind != expected:
         raise DataError(
-            f"{manifest} belongs to something else (kind {kind!r}, expected {RUN_KIND!r}); "
+            f"{manifest} belongs to something else (kind {kind!r}, expected {expected!r}); "
             "choose an empty or a new folder"
         )
 

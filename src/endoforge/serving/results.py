@@ -91,10 +91,14 @@ class Results:
 
     def wants(self, index: int, most: int) -> bool:
         """Whether frame `index` is one of `most` that are spread evenly over the run."""
-        if most == 0:
-            return False
-        expected = self.expected or 10_000
-        return index % max(1, math.ceil(expected / most)) == 0
+        return wants_frame(index, most, self.expected)
+
+
+def wants_frame(index: int, most: int, expected: int | None) -> bool:
+    """Whether frame `index` is one of `most` that are spread evenly over those expected."""
+    if most == 0:
+        return False
+    return index % max(1, math.ceil((expected or 10_000) / most)) == 0
 
 
 @dataclass(frozen=True, eq=False)

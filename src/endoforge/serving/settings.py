@@ -43,3 +43,24 @@ class RunSettings(Settings):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where the network runs: auto, cpu or cuda"
     )
+
+
+class MaskSettings(Settings):
+    """What `serving.masks.run_masks` writes."""
+
+    stills: int = Field(
+        500, ge=0, description="most drawings; spread evenly when there are more frames"
+    )
+    opacity: float = Field(
+        0.45, ge=0, le=1, description="share of the class colour over the picture"
+    )
+    panel_px: int = Field(
+        640, ge=64, le=2048, description="longer side of each panel in pictures and video, px"
+    )
+    frames_per_second: float = Field(
+        10.0, gt=0, le=120, description="rate of the video that is made of a folder of pictures"
+    )
+    limit: int | None = Field(None, ge=1, description="stop after so many frames")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where the network runs: auto, cpu or cuda"
+    )

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from endoforge.errors import CheckpointError
+from endoforge.errors import CheckpointError, DataError
+from endoforge.frames.storage import read_json
 
 #: The two files of a model folder before their dots.
 NAME = "model"
@@ -32,6 +33,20 @@ def find_model(path_or_name: str | Path) -> Path:
         f"found no model at {str(path_or_name)!r}; give a run folder, a folder with {NAME}.json, "
         f"or a shipped model: {', '.join(shipped) or 'none here'}"
     )
+
+
+def kind_of_model(path_or_name: str | Path) -> str:
+    """Return what a model folder says that it holds, e.g. ``"depth-model"``; unsealed.
+
+    Raises:
+        CheckpointError: There is no model, or its model.json cannot be read.
+    """
+    file = find_model(path_or_name) / f"{NAME}.json"
+    try:
+        content = read_json(file)
+    except DataError as error:
+        raise CheckpointError(str(error)) from None
+    return str(content.get("kind")) if isinstance(content, dict) else "nothing known"
 
 
 def fill_network(network: nn.Module, tensors: Mapping[str, Tensor], source: Path) -> None:
