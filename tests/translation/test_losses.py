@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Losses between pictures agree with other libraries; what is masked has no influence at all."""
 
+import numpy as np
 import pytest
 import torch
 from skimage.metrics import structural_similarity
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from endoforge.streams import stream
 from endoforge.translation.losses import (
     MS_SSIM_WEIGHTS,
+    colour_difference,
     counted_together,
     hide,
     masked_l1,
@@ -118,3 +121,41 @@ def test_what_a_judge_sees_does_not_tell_whose_mask_it_is():
     shown = [hide(torch.ones(1, 3, 16, 16), both) for _ in ("true", "made")]
     assert torch.equal(shown[0], shown[1])
     assert float((hide(torch.ones(1, 3, 16, 16), both) * (1 - both)).abs().max()) == 0
+
+
+# ---- colours of two domains ----
+
+
+def flat_pictures(rng, count, mean):
+    """Pictures of one colour each, around a mean: means and products are known exactly."""
+    colours = rng.normal(mean, 0.3, (count, 3, 1, 1)).astype(np.float32)
+    return torch.from_numpy(colours).expand(-1, -1, 4, 4)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.4])
+def test_the_difference_of_colours_is_on_average_that_of_the_domains(shift):
+    """Of normal colours: means differ by s each, squares by s², mixed products by s²."""
+    rng, counts = stream(5, "colours"), torch.ones(4, 1, 4, 4)
+    found = [
+        colour_difference(flat_pictures(rng, 4, shift), flat_pictures(rng, 4, 0.0), counts).item()
+        for _ in range(4000)
+    ]
+    error = np.std(found) / np.sqrt(len(found))
+    assert error < 0.02
+    assert np.mean(found) == pytest.approx(3 * shift**2 + 9 * shift**4, abs=4 * error)
+
+
+def test_the_difference_of_colours_is_that_of_each_half_when_both_are_alike():
+    counts = torch.ones(2, 1, 4, 4)
+    made, wanted = torch.full((2, 3, 4, 4), 0.5), torch.zeros(2, 3, 4, 4)
+    assert colour_difference(made, wanted, counts).item() == pytest.approx(3 * 0.25 + 9 * 0.0625)
+    assert colour_difference(made, made, counts).item() == 0
+
+
+def test_colours_that_do_not_count_have_no_influence():
+    rng, counts = stream(6, "colours"), torch.ones(2, 1, 4, 4)
+    counts[..., :2] = 0
+    made, wanted = flat_pictures(rng, 2, 0.2).clone(), flat_pictures(rng, 2, 0.0)
+    before = colour_difference(made, wanted, counts)
+    made[..., :2] = 1.0
+    assert torch.equal(colour_difference(made, wanted, counts), before)

@@ -126,6 +126,25 @@ def test_alone_the_refiner_only_keeps_its_input():
     assert set(report.losses) == {"refiner/keep"}
 
 
+def test_alone_the_refiner_can_learn_the_colours_of_the_simulation_too():
+    """Grey simulation: the channels of what is made come together before there is a judge."""
+    torch.manual_seed(0)
+    settings = small(turns={"refiner_alone": 200}, keep_weight=0.1, colour_weight=10.0)
+    task = ReverseTask(settings, RGB)
+    rng = stream(4, "toy", 1)
+    real = made_real(grey_scenes(rng, 32), rng)
+
+    def spread(pictures):
+        return pictures.std(dim=(0, 2, 3)).std().item()
+
+    before = spread(real)
+    for step in range(150):
+        report = train_step(task, toy_batch(step))
+    assert set(report.losses) == {"refiner/keep", "refiner/colour"}
+    with torch.no_grad():
+        assert spread(task.translator(real)) < 0.5 * before
+
+
 # ---- the judge ----
 
 

@@ -137,3 +137,38 @@ def _halved(one: Tensor, other: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, T
     means = pooled[:, :-1] / share.clamp(min=1e-6)
     one, other = means.chunk(2, dim=1)
     return one, other, share
+
+
+def colour_difference(
+    made: Float[Tensor, "batch channels height width"],
+    wanted: Float[Tensor, "batch channels height width"],
+    counts: Float[Tensor, "batch 1 height width"],
+) -> Float[Tensor, ""]:
+    """Return how far apart the colours of two domains are: in their means and mean products.
+
+    Each half of the batch gives an estimate of the difference, and the product of two independent
+    ones is on average the squared difference of the domains, however small the batch; the square
+    of one would shrink the contrast too. A single batch's value may therefore be negative.
+
+    Args:
+        made: Pictures of one domain, two or more.
+        wanted: Pictures of the other, that show something else.
+        counts: Pixels that count, on both sides.
+    """
+    half = len(made) // 2
+    first, second = (
+        _moments(made[part], counts[part]) - _moments(wanted[part], counts[part])
+        for part in (slice(None, half), slice(half, None))
+    )
+    return (first * second).sum()
+
+
+def _moments(
+    pictures: Float[Tensor, "batch channels height width"],
+    counts: Float[Tensor, "batch 1 height width"],
+) -> Float[Tensor, "channels columns"]:
+    """Return the mean of every channel beside those of all products of two."""
+    pixels = pictures.transpose(0, 1).flatten(1)
+    weights = counts.flatten() / counts.sum().clamp(min=1.0)
+    weighted = pixels * weights
+    return torch.cat([weighted.sum(dim=1, keepdim=True), weighted @ pixels.T], dim=1)

@@ -16,7 +16,7 @@ from torch.nn import functional
 from endoforge.errors import SettingsError
 from endoforge.training.task import Batch, Player
 from endoforge.translation.history import PictureHistory
-from endoforge.translation.losses import counted_together, hide, masked_l1
+from endoforge.translation.losses import colour_difference, counted_together, hide, masked_l1
 from endoforge.translation.networks.frozen import FrozenFeatures
 from endoforge.translation.networks.initial import start_kaiming
 from endoforge.translation.networks.refiner import LocalJudge, Refiner
@@ -112,8 +112,11 @@ class ReverseTask:
         settings, counts = self._settings, batch["source_counts"]
         keep = self._kept(made, batch["source"].float(), counts)
         found = {"keep": settings.keep_weight * keep}
+        both = counted_together(counts, batch["target_counts"])
+        if settings.colour_weight:
+            colour = colour_difference(made, batch["target"].float(), both)
+            found["colour"] = settings.colour_weight * colour
         if turn == "refiner":
-            both = counted_together(counts, batch["target_counts"])
             found["fool"] = generator_loss(settings.judge.objective, self._judge(hide(made, both)))
         return found
 

@@ -50,6 +50,12 @@ class ReverseSettings(TranslationSettings):
     keep_weight: float = Field(
         25.0, gt=0, description="weight of what must stay, on a mean over pixels; as in the port"
     )
+    colour_weight: float = Field(
+        0.0,
+        ge=0,
+        description="weight of agreement in the means and mean products of colours, which small "
+        "judges learn slowly; 0 for none, own choice",
+    )
     features_of: str = Field(
         "depth", description="model whose first levels are those features: a name or a path"
     )
@@ -60,9 +66,9 @@ class ReverseSettings(TranslationSettings):
 
     @model_validator(mode="after")
     def _half_of_a_batch(self) -> "ReverseSettings":
-        if self.history and self.batch < 2:
+        if (self.history or self.colour_weight) and self.batch < 2:
             raise ValueError(
-                f"half of each batch comes from the history, so batch must be 2 or more, got "
-                f"{self.batch}; or set history to 0"
+                f"history and colour_weight halve each batch, so batch must be 2 or more, got "
+                f"{self.batch}; or set both to 0"
             )
         return self
