@@ -6,10 +6,11 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image, ImageDraw, ImageFont
 
-from endoforge.frames.colour import class_colour
+from endoforge.frames.colour import CLASS_COLOURS, class_colour
 from endoforge.serving.panels import BACKGROUND, QUIET, TEXT, Layout, place
 
 _LINE, _SWATCH = 17, 10
+_COLOURS = len(CLASS_COLOURS) - 1  # the first, dark one is of what is outside
 
 PictureAndLabel = tuple[UInt8[np.ndarray, "height width 3"], UInt8[np.ndarray, "height width"]]
 
@@ -58,8 +59,10 @@ def masked(
 
 
 def colour_of(index: int) -> tuple[int, int, int]:
-    """Colour of a class of a segmentation network; the dark one of data sets' outside is left."""
-    return class_colour(1 + index % 7)
+    """Colour of a class of a segmentation network; paler where there are more than colours."""
+    pale = 0.5 * (index // _COLOURS % 2)
+    red, green, blue = (round(c + pale * (255 - c)) for c in class_colour(1 + index % _COLOURS))
+    return red, green, blue
 
 
 # ---- inside -------------------------------------------------------------------------------------

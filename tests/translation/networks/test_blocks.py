@@ -13,7 +13,7 @@ from endoforge.translation.networks.blocks import (
     ResidualBlock,
     upsampling_block,
 )
-from endoforge.translation.networks.initial import start_kaiming, start_normal
+from endoforge.translation.networks.initial import start_kaiming, start_normal, start_xavier
 from endoforge.translation.networks.normalisation import (
     adaptive_instance_norm,
     forgets_bias,
@@ -104,3 +104,11 @@ def test_first_weights_have_the_stated_spread():
     assert float(layer.bias.detach().abs().max()) == 0
     start_kaiming(layer)
     assert float(layer.weight.detach().std()) == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.05)
+
+
+def test_xavier_weights_have_the_deviation_of_both_fans():
+    layer = torch.nn.Conv2d(32, 64, 5)
+    start_xavier(layer, gain=0.5)
+    expected = 0.5 * (2 / (25 * (32 + 64))) ** 0.5
+    assert float(layer.weight.detach().std()) == pytest.approx(expected, rel=0.02)
+    assert not layer.bias.any()

@@ -159,7 +159,9 @@ def test_a_method_without_a_narrow_form_is_named():
 
 @pytest.mark.parametrize(("method", "remedy"), [("cyclegan", "identity=0"), ("cut", "munit")])
 def test_different_channel_counts_are_refused_where_a_method_needs_equal_ones(method, remedy):
-    with pytest.raises(SettingsError, match=rf"got 4 and 3; .*{remedy}"):
+    with pytest.raises(
+        SettingsError, match=rf"got 4 of the source and 3 of the target; .*{remedy}"
+    ):
         build(method, Channels(4, 3))
 
 

@@ -26,6 +26,19 @@ def start_normal(network: nn.Module, deviation: float = 0.02) -> None:
             nn.init.zeros_(module.bias)
 
 
+def start_xavier(network: nn.Module, gain: float = 0.02) -> None:
+    """Draw kernels from N(0, 2 gain² / (inputs + outputs)); biases are 0.
+
+    Source:
+        Glorot & Bengio, *Understanding the difficulty of training deep feedforward neural
+        networks*, 2010, equation 16; with this gain the published configuration of CUT.
+    """
+    for weight, bias in _kernels(network):
+        nn.init.xavier_normal_(weight, gain)
+        if bias is not None:
+            nn.init.zeros_(bias)
+
+
 def start_kaiming(network: nn.Module) -> None:
     """Draw kernels so that ReLU networks keep the variance of their input; biases are 0.
 

@@ -10,7 +10,7 @@ from endoforge.training.task import Batch, Player
 from endoforge.translation.contrast import PatchProjector, choose_places, patch_contrast
 from endoforge.translation.judging import Judge, counts_of, refuse_different
 from endoforge.translation.networks.generators import ResNetGenerator
-from endoforge.translation.networks.initial import start_normal
+from endoforge.translation.networks.initial import start_xavier
 from endoforge.translation.players import OneLook, player_of
 from endoforge.translation.tasks.cut_settings import CutSettings
 from endoforge.translation.translator import Channels, Translator
@@ -39,8 +39,8 @@ class CutTask:
         widths = generator.tap_widths(channels.source, settings.taps)
         self._projector = PatchProjector(widths, settings.features)
         self._judge = Judge(channels.target, settings.judge, settings.objective)
-        for network in (generator, self._projector):
-            start_normal(network)
+        for network in (generator, self._projector, self._judge):
+            start_xavier(network)
         self._generator = generator
         self._translator = OneLook(generator, channels, settings.generator.divisor)
         self.players: Mapping[str, Player] = {

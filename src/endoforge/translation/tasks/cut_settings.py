@@ -25,7 +25,11 @@ class CutSettings(TranslationSettings):
         3 and 4, appendix C, and its published configuration.
     """
 
-    learning_rate: float = Field(2e-4, gt=0, description="highest step size; Park 2020, C.1")
+    learning_rate: float = Field(
+        2e-4,
+        gt=0,
+        description="highest step size; published configuration, CycleGAN's; Park 2020 prints 2e-3",
+    )
     betas: tuple[float, float] = Field(
         (0.5, 0.999), description="Adam's memory; published configuration"
     )
