@@ -7,7 +7,12 @@ import pytest
 
 from endoforge.errors import DataError
 from endoforge.evaluation.experiments.reverse import reproduce_reverse
-from endoforge.evaluation.experiments.reverse_outcome import UNTOUCHED, AdaptedRow, ReverseResult
+from endoforge.evaluation.experiments.reverse_outcome import (
+    OWN,
+    UNTOUCHED,
+    AdaptedRow,
+    ReverseResult,
+)
 from endoforge.evaluation.experiments.reverse_settings import ReverseExperiment, reverse_experiment
 from endoforge.evaluation.experiments.settings import SCALES
 from endoforge.settings import validate
@@ -33,6 +38,8 @@ def tiny(tmp_path: Path) -> ReverseExperiment:
         plain_steps=2,
         keeps=("luminance", "gradient"),
         steps=2,
+        alone=1,
+        judge_alone=0,
         batch=2,
         crop=32,
         refiner_width=4,
@@ -50,12 +57,12 @@ def test_the_experiment_runs_once_and_goes_on_where_it_was(tiny, tmp_path):
     result = reproduce_reverse(out, tiny, said.append)
     assert result.networks == ("plain", "shipped")
     assert result.looks == ("luminance", "gradient")
-    assert len(result.rows) == 2 * 3
+    assert len(result.rows) == 2 * 4
     assert len(result.claims()) == 2 * 2
     models = sorted(p.parts[-3] for p in out.glob("runs/*/model/model.safetensors"))
     assert models == ["plain", "reverse-gradient", "reverse-luminance"]
     times = {file: file.stat().st_mtime_ns for file in out.glob("scores/*/evaluation.json")}
-    assert len(times) == 2
+    assert len(times) == 2 * 2
     again = reproduce_reverse(out, tiny, said.append)
     assert again.rows == result.rows
     assert {file: file.stat().st_mtime_ns for file in times} == times
@@ -71,7 +78,7 @@ def scores(error):
 def test_a_claim_holds_from_the_goal_on():
     rows = tuple(
         AdaptedRow("depth", look, scores(error))
-        for look, error in ((UNTOUCHED, 0.2), ("gradient", 0.149), ("luminance", 0.151))
+        for look, error in ((UNTOUCHED, 0.2), ("gradient", 0.149), ("luminance", 0.151), (OWN, 0.1))
     )
     result = ReverseResult({"goal": 25.0}, rows, "all pixels")
     assert result.fall("depth", "gradient") == pytest.approx(25.5)

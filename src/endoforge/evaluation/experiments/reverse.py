@@ -19,7 +19,13 @@ from endoforge.evaluation.experiments.parts import (
     open_experiment,
     simulated,
 )
-from endoforge.evaluation.experiments.reverse_outcome import UNTOUCHED, AdaptedRow, ReverseResult
+from endoforge.evaluation.experiments.reverse_looks import RETEXTURED
+from endoforge.evaluation.experiments.reverse_outcome import (
+    OWN,
+    UNTOUCHED,
+    AdaptedRow,
+    ReverseResult,
+)
 from endoforge.evaluation.experiments.reverse_settings import Keep, ReverseExperiment
 from endoforge.evaluation.settings import DepthProtocol
 from endoforge.frames.storage import parse_json, read_bytes, write_atomically, write_json
@@ -32,6 +38,9 @@ RESULT, TABLE = "result.json", "table.md"
 
 #: Far from all seeds of training data, so that no anatomy comes twice.
 _UNSEEN, _SIMULATED = 100_000, 300_000
+
+#: Simulated pictures per colon.
+_POSES = 10
 
 
 def reproduce_reverse(out: Path, settings: ReverseExperiment, say: Say) -> ReverseResult:
@@ -48,16 +57,10 @@ def reproduce_reverse(out: Path, settings: ReverseExperiment, say: Say) -> Rever
         StorageError: The disk is full; run again when mended.
     """
     open_experiment(out, settings.model_dump(mode="json", exclude={"workers"}))
-    known = _simulated(out, settings, say)
-    test = settings.test_data or _cinematic(
-        out / "data" / "test",
-        settings,
-        (settings.test_frames, _UNSEEN, settings.unseen_volumes),
-        say,
-    )
-    foreign = settings.foreign_data or _cinematic(
-        out / "data" / "foreign", settings, (settings.foreign_frames, 0, settings.volumes), say
-    )
+    known = _simulated(out / "data" / "simulated", settings, _SIMULATED, say)
+    own = _simulated(out / "data" / "own", settings, _UNSEEN, say)
+    test = settings.test_data or _foreign(out / "data" / "test", settings, _UNSEEN, say)
+    foreign = settings.foreign_data or _foreign(out / "data" / "foreign", settings, 0, say)
     networks = _networks(out, settings, known, say)
     looks = {
         keep: _translator(out, settings, keep, (known, foreign), say) for keep in settings.keeps
@@ -65,6 +68,7 @@ def reproduce_reverse(out: Path, settings: ReverseExperiment, say: Say) -> Rever
     rows: list[AdaptedRow] = []
     for name, model in networks.items():
         scores = _measured(out / "scores" / name, model, looks, test)
+        scores[OWN] = _measured(out / "scores" / f"{name}-own", model, {}, own)[UNTOUCHED]
         rows += [AdaptedRow(name, look, found) for look, found in scores.items()]
         say(f"    measured {name}")
     result = ReverseResult(settings.model_dump(mode="json"), tuple(rows), _protocol().sentence())
@@ -76,35 +80,41 @@ def reproduce_reverse(out: Path, settings: ReverseExperiment, say: Say) -> Rever
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def _simulated(out: Path, settings: ReverseExperiment, say: Say) -> Path:
-    changes = {
-        "frames": settings.simulated_frames,
-        "seed": settings.seed + _SIMULATED,
-        "sequence_frames": min(20, settings.simulated_frames),
-    }
-    folder = out / "data" / "simulated"
-    return simulated(
-        WantedSet(folder, settings.simulated, changes, _shape(settings)), settings.workers, say
-    )
-
-
-def _cinematic(
-    folder: Path, settings: ReverseExperiment, size: tuple[int, int, int], say: Say
-) -> Path:
-    """Make foreign pictures: so many, from this seed on, of so many synthetic patients."""
-    frames, seed, volumes = size
+def _simulated(folder: Path, settings: ReverseExperiment, seed: int, say: Say) -> Path:
+    """Make pictures in the simulated look: to learn from, or of the test pictures' poses."""
+    if seed == _UNSEEN:
+        frames, poses = settings.test_frames, settings.sequence_frames
+    else:
+        frames, poses = settings.simulated_frames, _POSES
     changes = {
         "frames": frames,
         "seed": settings.seed + seed,
+        "sequence_frames": min(poses, frames),
+    }
+    assignments = (*_shape(settings), *settings.simulated_look)
+    wanted = WantedSet(folder, settings.simulated, changes, assignments)
+    return simulated(wanted, settings.workers, say)
+
+
+def _foreign(folder: Path, settings: ReverseExperiment, seed: int, say: Say) -> Path:
+    """Make foreign pictures, from this seed on: to measure on, or to adapt."""
+    unseen = seed == _UNSEEN
+    changes = {
+        "frames": settings.test_frames if unseen else settings.foreign_frames,
+        "seed": settings.seed + seed,
         "sequence_frames": settings.sequence_frames,
     }
-    assignments = (
-        *_shape(settings),
-        f"quality.samples={settings.samples}",
-        f"randomise.anatomies={volumes}",
-        "labels=[]",
-    )
-    wanted = WantedSet(folder, settings.foreign, changes, assignments)
+    match settings.foreign:
+        case "retextured":
+            recipe, own = settings.simulated, RETEXTURED
+        case "cinematic":
+            volumes = settings.unseen_volumes if unseen else settings.volumes
+            patients = f"randomise.anatomies={volumes}"
+            recipe, own = (
+                "cinematic",
+                (f"quality.samples={settings.samples}", patients, "labels=[]"),
+            )
+    wanted = WantedSet(folder, recipe, changes, (*_shape(settings), *own))
     return simulated(wanted, settings.workers, say)
 
 
@@ -124,6 +134,10 @@ def _networks(out: Path, settings: ReverseExperiment, known: Path, say: Say) -> 
             "width": settings.width,
             "height": settings.height,
             "steps": settings.plain_steps,
+            "batch": settings.plain_batch,
+            "learning_rate": settings.plain_rate,
+            "precision": "float32",
+            "network": settings.plain_network.model_dump(),
             "warm_up": min(300, settings.plain_steps // 4),
             "augment": {"strength": 0.0},
             "seed": settings.seed,
@@ -144,15 +158,24 @@ def _translator(
     told: Mapping[str, Any] = {
         "steps": settings.steps,
         "batch": settings.batch,
+        "learning_rate": settings.learning_rate,
+        "judge_rate": settings.judge_rate,
         "judge_optimiser": "adam",
         "schedule": "linear",
-        "turns": {"refiner_alone": 0, "judge_alone": min(20, settings.steps // 4), "refiner": 1},
+        "turns": {
+            "refiner_alone": settings.alone,
+            "judge_alone": settings.judge_alone,
+            "refiner": 1,
+            "judge": 1,
+        },
         "keep": keep,
         "keep_weight": settings.keep_weight,
+        "colour_weight": settings.colour_weight,
         "refiner": {"width": settings.refiner_width},
         "judge": {"width": settings.judge_width},
         "pictures": {"height": settings.height, "crop": settings.crop},
-        "average": 0.99,
+        "average": settings.average,
+        "validate_every": settings.steps,
         "seed": settings.seed,
     }
     train_translation("reverse", [known], [foreign], folder, validate(ReverseSettings, told))

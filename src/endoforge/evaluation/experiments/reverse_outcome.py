@@ -10,6 +10,9 @@ from endoforge.evaluation.experiments.outcome import ALIGNMENTS, FIGURES, Claim,
 #: Name of the pictures that no translator touched.
 UNTOUCHED = "as they are"
 
+#: Name of unseen pictures in the simulated look; of the same poses, where both sides are surfaces.
+OWN = "simulated look"
+
 
 @dataclass(frozen=True)
 class AdaptedRow:
@@ -17,7 +20,7 @@ class AdaptedRow:
 
     Attributes:
         network: Name of the depth network.
-        pictures: `UNTOUCHED`, or what the translator before it keeps.
+        pictures: `UNTOUCHED`, `OWN`, or what the translator before it keeps.
         scores: Figures by alignment.
     """
 
@@ -49,7 +52,7 @@ class ReverseResult:
     def looks(self) -> tuple[str, ...]:
         """What the translators keep."""
         found = dict.fromkeys(row.pictures for row in self.rows)
-        return tuple(name for name in found if name != UNTOUCHED)
+        return tuple(name for name in found if name not in (UNTOUCHED, OWN))
 
     def fall(self, network: str, pictures: str, alignment: str = "none") -> float:
         """Share of a network's mean relative error that adaptation took away, per cent."""
