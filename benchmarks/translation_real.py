@@ -39,8 +39,8 @@ def trained(method: str, options: argparse.Namespace) -> Path:
         {
             "steps": options.steps,
             "cache": str(options.out / "cache"),
-            "checkpoint_every": 200,
-            "report_every": 50,
+            "checkpoint_every": 500,
+            "report_every": 100,
             "validate_every": 1000,
         },
     )
