@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """How surely the audit tells damaged translations from good ones, for each kind of damage.
 
-    python benchmarks/audit_auroc.py --fit DATASET[@A-B][=REAL] … --test … --out FOLDER
+    python benchmarks/audit_auroc.py --fit DATASET[@A-B][=REAL][#D+G] … --test … --out FOLDER
 
-Good translations are known by construction. A data set of several `randomise.conditions` gives the
-same scene rendered in another look; with =REAL, a folder of real pictures, every other data set
-gives looks that keep geometry to the pixel. The looks, scenes and real pictures of --fit and --test
-must differ; @A-B takes the scenes from A to B only. Without --fit the shipped calibration is
+Two kinds of good translations are known by construction. A data set of several
+`randomise.conditions` gives the same scene rendered in another look; with =REAL, a folder of real
+pictures, every other data set gives looks that keep geometry to the pixel. The third kind is made
+by a network: a data set that `endoforge translate` made counts as good as it stands, which is an
+assumption. The looks, scenes, networks and real pictures of --fit and --test must differ; @A-B
+takes the scenes from A to B only, #D+G only the first D damaged and G undamaged frames. Without
+--fit the shipped calibration is
 measured. Examples are kept in FOLDER, so the same command goes on; FOLDER/calibration.json is what
 --fit learned.
 """
@@ -36,10 +39,15 @@ from endoforge.evaluation.audit.cues import Scene
 from endoforge.evaluation.audit.looks import CALIBRATION_LOOKS, TEST_LOOKS, Look
 from endoforge.evaluation.audit.measures import LONGEST_PX, Measurer
 from endoforge.evaluation.audit.planting import DAMAGES, EXPERT_OF, TOO_SMALL, plant
+from endoforge.evaluation.audit.run import find_source
+from endoforge.frames.audit_file import SOURCE, source_key
 from endoforge.frames.dataset import Dataset
 from endoforge.frames.frame import Frame
 from endoforge.frames.storage import append_line
 from endoforge.streams import stream
+
+#: Looks that are no function of the picture.
+RENDERED, NETWORK = "rendered anew", "made by a network"
 
 #: Draws of the bootstrap, which resamples scenes (sequences of one anatomy), not frames.
 _DRAWS = 1000
@@ -55,20 +63,25 @@ def good_pairs(
     conditions = conditions_of(dataset)
     rng = stream(scenes.start, "audit pairs")
     total = options.count + options.more_good
+    if SOURCE in dataset.manifest.provenance:
+        for number, pair in enumerate(made_by_a_network(dataset, scenes, total, rng)):
+            yield number < options.count, *pair
+        return
     if conditions > 1:
         turns = [scenes[number % len(scenes)] for number in range(total)]
         for number, pair in enumerate(rendered_anew(dataset, conditions, turns, rng)):
             yield number < options.count, *pair
     length = dataset.sequences[0].frames * conditions
     ends = scenes.start * length, min(len(dataset), scenes.stop * length) - 1
-    places = [np.linspace(*ends, n).astype(int) for n in (options.count, options.more_good)]
+    shares = [-(-n // len(looks)) for n in (options.count, options.more_good)]
+    places = [np.linspace(*ends, n).astype(int) for n in shares]
     for number, place in enumerate(np.concatenate(places).tolist() if real else ()):
         frame, other = dataset.frame(place), dataset.frame(int(rng.choice(places[0])))
         for name, look in looks.items():
             picture = real[rng.integers(len(real))]
             made = [recoloured(dataset, f, look, picture, rng) for f in (frame, other)]
             scene = dataset.place(place).shard // conditions
-            yield number < options.count, scene, name, frame, made[0], (made[1], other)
+            yield number < shares[0], scene, name, frame, made[0], (made[1], other)
 
 
 def rendered_anew(
@@ -84,7 +97,27 @@ def rendered_anew(
             for s, look in ((scene, one), (scene, other), (elsewhere, other))
         )
         assert np.allclose(first.camera_from_world, second.camera_from_world)
-        yield scene, "rendered anew", first, second.image, (donor.image, donor)
+        yield scene, RENDERED, first, second.image, (donor.image, donor)
+
+
+def made_by_a_network(
+    dataset: Dataset, scenes: Sequence[int], total: int, rng: np.random.Generator
+) -> Iterator[tuple[int, str, Frame, np.ndarray, tuple[np.ndarray, Frame]]]:
+    """Frames of a translated data set, each beside the one that it was made from."""
+    with closing(Dataset.open(find_source(dataset, None), verify=False)) as source:
+        starts = np.cumsum([0, *(record.frames for record in source.sequences)])
+
+        def pair(scene: int) -> tuple[Frame, Frame]:
+            shard = dataset.shard(scene)
+            made = shard.frame(int(rng.integers(len(shard))))
+            sequence, position = source_key(made.facts, (scene, made.index))
+            return made, source.frame(int(starts[sequence]) + position)
+
+        for number in range(total):
+            (made, frame), (other, donor) = (
+                pair(int(s)) for s in (scenes[number % len(scenes)], rng.choice(scenes))
+            )
+            yield scenes[number % len(scenes)], NETWORK, frame, made.image, (other.image, donor)
 
 
 def recoloured(
@@ -116,6 +149,8 @@ def middle_of(picture: np.ndarray) -> np.ndarray:
 def examples_of(spec: str, role: str, options: Any) -> list[dict]:
     """Measures of good and damaged translations; kept in a file of their own."""
     looks = CALIBRATION_LOOKS if role == "fit" else TEST_LOOKS
+    spec, _, most = spec.partition("#")
+    left = [int(n) for n in (most or f"{options.count}+{options.more_good}").split("+")]
     name, _, real = spec.partition("=")
     path, _, part = name.partition("@")
     file = options.out / f"{role}-{Path(name).name}.jsonl"
@@ -128,11 +163,13 @@ def examples_of(spec: str, role: str, options: Any) -> list[dict]:
         pictures = real_pictures(Path(real)) if real else []
         pairs = good_pairs(dataset, pictures, looks, options, scenes_of(dataset, part))
         for number, (hurt, scene, look, frame, good, donor) in enumerate(pairs):
-            if number in done:
+            left[not hurt] -= 1
+            if number in done or left[not hurt] < 0:
                 continue
             rng, known = stream(int(role == "fit"), "audit damage", number), scene_of(frame, names)
             donors = [(donor[0], scene_of(donor[1], names).tissue)]
             about = {"set": Path(path).name, "scene": scene, "look": look}
+            about["colon"] = "fold" in names.values()
             done[number] = []
             for damage in ("good", *DAMAGES) if hurt else ("good",):
                 bad = good if damage == "good" else plant(damage, good, known, donors, rng)
@@ -162,14 +199,26 @@ def conditions_of(dataset: Dataset) -> int:
     return int(dataset.manifest.settings.get("randomise", {}).get("conditions", 1))
 
 
+def kind_of(row: Mapping[str, Any]) -> str:
+    """Anatomy, and how the good translation came about."""
+    anatomy = "colon" if row["colon"] else "laparoscopy"
+    look = row["look"] if row["look"] in (RENDERED, NETWORK) else "geometry kept to the pixel"
+    return f"{anatomy}, {look}"
+
+
 def fitted(rows: Sequence[dict], options: Any) -> Calibration:
     examples = [
-        Example(EXPERT_OF.get(r["damage"], "good"), r["measures"], r["damage"] not in TOO_SMALL)
+        Example(
+            EXPERT_OF.get(r["damage"], "good"),
+            r["measures"],
+            counts=r["damage"] not in TOO_SMALL,
+            origin=kind_of(r),
+        )
         for r in rows
     ]
     provenance = {
         "sets": sorted({r["set"] for r in rows}),
-        "looks": sorted({r["look"] for r in rows}),
+        "kinds": sorted({kind_of(r) for r in rows}),
         "frames": {d: sum(r["damage"] == d for r in rows) for d in ("good", *DAMAGES)},
         "longest_px": LONGEST_PX,
         "made_by": "benchmarks/audit_auroc.py",
@@ -226,8 +275,8 @@ def main() -> None:
     parser.add_argument("--fit", nargs="*", default=[])
     parser.add_argument("--test", nargs="+", required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=20, help="frames per data set and look")
-    parser.add_argument("--more-good", type=int, default=20, help="further ones, undamaged")
+    parser.add_argument("--count", type=int, default=8, help="frames per data set that are damaged")
+    parser.add_argument("--more-good", type=int, default=16, help="further ones, undamaged")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
@@ -235,12 +284,12 @@ def main() -> None:
     fit = [row for spec in options.fit for row in examples_of(spec, "fit", options)]
     calibration = fitted(fit, options) if fit else load_calibration()
     rows = [row for spec in options.test for row in examples_of(spec, "test", options)]
-    anew = [r for r in rows if r["look"] == "rendered anew"]
-    kept = [r for r in rows if r["look"] != "rendered anew"]
     found = {
         "all": table_of(rows, calibration),
-        "geometry kept to the pixel": table_of(kept, calibration),
-        "rendered anew": table_of(anew, calibration),
+        "by_kind": {
+            kind: table_of([r for r in rows if kind_of(r) == kind], calibration)
+            for kind in sorted({kind_of(r) for r in rows})
+        },
         "by_set": {
             name: table_of([r for r in rows if r["set"] == name], calibration)
             for name in sorted({r["set"] for r in rows})

@@ -88,8 +88,9 @@ def correspondence(
         level = _Level(one, other, _resized(matters, one.shape[:2]))
         base = _resized(flow, one.shape[:2]) / step
         found, best, elsewhere = level.search(base, reach, reluctant)
-        start = level.fit(np.zeros_like(base))
+        start = level.fit_in_place()
         flow = _resized(_smoothed(found, best), counts.shape) * step
+    best, start, elsewhere = (_resized(one, counts.shape) for one in (best, start, elsewhere))
     gain = np.where(counts, np.clip(best - start, 0, None), 0).astype(np.float32)
     confidence = np.where(counts, np.clip(best - elsewhere, 0, 1), 0).astype(np.float32)
     return Correspondence(flow, gain, confidence, counts)
@@ -110,13 +111,10 @@ class _Level:
         self._weighted = first * weight[..., None]
         self._second = second
         self._own = _window(energy(first) * weight)
-        self._size = float(max(weight.shape))
 
-    def fit(
-        self, flow: Float32[np.ndarray, "height width 2"]
-    ) -> Float32[np.ndarray, "height width"]:
-        """Local correlation of the outlines after one displacement, -1 to 1."""
-        return self._fit_of(_moved(self._second, flow))
+    def fit_in_place(self) -> Float32[np.ndarray, "rows columns"]:
+        """Local correlation of the outlines where nothing is moved, -1 to 1; see `_window`."""
+        return self._fit_of(self._second, energy(self._second))
 
     def search(
         self, base: Float32[np.ndarray, "height width 2"], reach: int, reluctant: float
@@ -129,23 +127,24 @@ class _Level:
             reluctant: How much better the farthest must fit than the guess itself.
 
         Returns:
-            The displacement, how well it fits, and how well the displacements fit on average.
+            The displacement, how well it fits, and how well the displacements fit on average, all
+            on the grid of `_window`.
         """
-        moved = _moved(self._second, base)
-        side = 2 * reach + 1
-        fits = np.empty((side, side, *base.shape[:2]), np.float32)
+        moved = _padded(_moved(self._second, base), reach)
+        strong = energy(moved)
+        side, (height, width) = 2 * reach + 1, base.shape[:2]
+        fits = np.empty((side, side, *self._own.shape), np.float32)
         for row in range(side):
             for column in range(side):
-                by = (column - reach, row - reach)
-                fits[row, column] = self._fit_of(_shifted(moved, by))
+                place = np.s_[row : row + height, column : column + width]
+                fits[row, column] = self._fit_of(moved[place], strong[place])
         steps = np.arange(side) - reach
         far = np.hypot(*np.meshgrid(steps, steps)) / reach
         offset, best = _peak(fits, (reluctant * far).astype(np.float32))
-        return base + offset, best, fits.mean(axis=(0, 1))
+        return _resized(base, best.shape) + offset, best, fits.mean(axis=(0, 1))
 
-    def _fit_of(self, moved: np.ndarray) -> np.ndarray:
-        shared = _window(agreement(self._weighted, moved))
-        other = _window(energy(moved))
+    def _fit_of(self, moved: np.ndarray, strong: np.ndarray) -> np.ndarray:
+        shared, other = _window(agreement(self._weighted, moved)), _window(strong)
         return np.asarray(shared / np.sqrt((self._own + _FLOOR) * (other + _FLOOR)))
 
 
@@ -157,17 +156,15 @@ def _outlines_at(image: np.ndarray, step: int) -> np.ndarray:
 
 
 def _window(values: np.ndarray) -> np.ndarray:
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), 4.0))
+    """Mean in a Gaussian window of 4 px around every other pixel of every other row."""
+    half = (-(-values.shape[1] // 2), -(-values.shape[0] // 2))
+    small = cv2.resize(values, half, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.GaussianBlur(small, (0, 0), 2.0))
 
 
-def _shifted(fields: np.ndarray, by: tuple[int, int]) -> np.ndarray:
-    """The field at x + by, edges repeated."""
-    matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]], np.float32)
-    how = cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP
-    size = fields.shape[1::-1]
-    return np.asarray(
-        cv2.warpAffine(fields, matrix, size, flags=how, borderMode=cv2.BORDER_REPLICATE)
-    )
+def _padded(fields: np.ndarray, by: int) -> np.ndarray:
+    """The field with its edges repeated on all sides."""
+    return np.asarray(cv2.copyMakeBorder(fields, by, by, by, by, cv2.BORDER_REPLICATE))
 
 
 def _moved(fields: np.ndarray, flow: np.ndarray) -> np.ndarray:
@@ -210,8 +207,8 @@ def _vertex(before: np.ndarray, best: np.ndarray, after: np.ndarray) -> np.ndarr
 def _smoothed(flow: np.ndarray, fit: np.ndarray) -> np.ndarray:
     """Mean over a window, weighed by the fit, so that flat places take over their neighbours'."""
     weight = np.clip(fit, 0, 1)[..., None] ** 2 + 1e-4
-    blurred = cv2.GaussianBlur(flow * weight, (0, 0), 2.5)
-    total = cv2.GaussianBlur(weight, (0, 0), 2.5)
+    blurred = cv2.GaussianBlur(flow * weight, (0, 0), 1.25)
+    total = cv2.GaussianBlur(weight, (0, 0), 1.25)
     return np.asarray(blurred / total[..., None], np.float32)
 
 

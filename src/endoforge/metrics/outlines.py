@@ -39,19 +39,33 @@ def outlines(
     squared = np.hypot(double[..., 0], double[..., 1])
     cosine, sine = (double[..., k] / np.maximum(squared, 1e-12) for k in (0, 1))
     strength = np.sqrt(squared) * np.float32(sigma_px)
-    around = cv2.GaussianBlur(strength, (0, 0), 8 * sigma_px)
+    around = _neighbourhood(strength, 8 * sigma_px)
     relative = strength / (strength + around + NOISE) / np.float32(np.sqrt(2))
     fields = (cosine, sine, cosine**2 - sine**2, 2 * cosine * sine)
     return np.stack([relative * one for one in fields], axis=-1).astype(np.float32)
 
 
 def agreement(
-    first: Float32[np.ndarray, "height width 4"], second: Float32[np.ndarray, "height width 4"]
-) -> Float32[np.ndarray, "height width"]:
+    first: Float32[np.ndarray, "*pixels 4"], second: Float32[np.ndarray, "*pixels 4"]
+) -> Float32[np.ndarray, "*pixels"]:
     """How much two pixels' edges support each other, the scalar product of their outlines."""
-    return np.asarray(np.einsum("hwc,hwc->hw", first, second))
+    return np.asarray(np.einsum("...c,...c->...", first, second))
 
 
-def energy(fields: Float32[np.ndarray, "height width 4"]) -> Float32[np.ndarray, "height width"]:
+def energy(fields: Float32[np.ndarray, "*pixels 4"]) -> Float32[np.ndarray, "*pixels"]:
     """Squared strength of the edge at each pixel, below 1."""
     return agreement(fields, fields)
+
+
+def _neighbourhood(
+    values: Float32[np.ndarray, "height width"], sigma_px: float
+) -> Float32[np.ndarray, "height width"]:
+    """A wide blur, made of a smaller picture where that makes no difference."""
+    height, width = values.shape
+    step = max(1, min(int(sigma_px // 4), height // 16, width // 16))
+    if step == 1:
+        return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px))
+    size = (round(width / step), round(height / step))
+    small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
+    wide = cv2.GaussianBlur(small, (0, 0), sigma_px / step)
+    return np.asarray(cv2.resize(wide, (width, height), interpolation=cv2.INTER_LINEAR))

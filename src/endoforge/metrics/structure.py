@@ -64,17 +64,35 @@ def structure(
             f"expected two pictures of one size and their mask, got {first.shape}, {second.shape} "
             f"and {counts.shape}; resize the translation to its source"
         )
-    whole: list[float] = []
-    weakest: list[float] = []
-    local = np.zeros(counts.shape, np.float32)
-    for sigma_px in scales_px:
-        pair = [outlines(image, sigma_px) * counts[..., None] for image in (first, second)]
-        shared, own, other = agreement(*pair), energy(pair[0]), energy(pair[1])
-        whole.append(float(shared.sum() / np.sqrt(own.sum() * other.sum() + _FLOOR**2)))
-        near = [_window(values) for values in (shared, own, other)]
-        local = np.asarray(near[0] / np.sqrt((near[1] + _FLOOR) * (near[2] + _FLOOR)), np.float32)
-        weakest.append(low_quantile(local[counts], near[1][counts], WEAKEST_SHARE))
-    return Structure(tuple(whole), tuple(weakest), local)
+    scales = [
+        matched(outlines(first, sigma_px), outlines(second, sigma_px), counts)
+        for sigma_px in scales_px
+    ]
+    whole, weakest = (sum((getattr(s, n) for s in scales), ()) for n in ("whole", "weakest"))
+    return Structure(whole, weakest, scales[-1].local)
+
+
+def matched(
+    first: Float32[np.ndarray, "height width 4"],
+    second: Float32[np.ndarray, "height width 4"],
+    counts: Bool[np.ndarray, "height width"],
+) -> Structure:
+    """Compare the edges of two pictures at one scale.
+
+    Args:
+        first: Outlines of the first picture.
+        second: Outlines of the other, at the same scale.
+        counts: Pixels that count.
+    """
+    mask = counts.astype(np.float32)
+    shared, own, other = (
+        values * mask for values in (agreement(first, second), energy(first), energy(second))
+    )
+    whole = float(shared.sum() / np.sqrt(own.sum() * other.sum() + _FLOOR**2))
+    near = [_window(values) for values in (shared, own, other)]
+    local = np.asarray(near[0] / np.sqrt((near[1] + _FLOOR) * (near[2] + _FLOOR)), np.float32)
+    weakest = low_quantile(local[counts], near[1][counts], WEAKEST_SHARE)
+    return Structure((whole,), (weakest,), local)
 
 
 def low_quantile(

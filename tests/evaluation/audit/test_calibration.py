@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import dataclasses
 import json
 
 import numpy as np
@@ -7,6 +8,7 @@ from scipy.special import expit
 
 from endoforge.errors import DataError
 from endoforge.evaluation.audit.calibration import (
+    PRIOR,
     SENSES,
     Calibration,
     Example,
@@ -27,8 +29,8 @@ def examples(count=60, seed=0):
     for kind, factors in (("good", (1, 1)), ("moved", (6, 1)), ("lost", (1, 6))):
         for _ in range(count):
             a, b, c, d = np.exp(rng.normal(0, 0.5, 4)) * 0.1
-            measures = {"border_gain": a * factors[0], "object_lost": b * factors[1]}
-            measures |= {"border_gain_px": c, "borders_lost": d}
+            measures = {"slip_any_long": a * factors[0], "object_lost": b * factors[1]}
+            measures |= {"slip_evidence": c, "borders_lost": d}
             found.append(Example(kind, measures))
     return found
 
@@ -53,7 +55,7 @@ def test_the_score_is_the_formula():
 
 def test_an_expert_without_its_measures_is_silent_and_nothing_measured_is_no_damage():
     calibration = fit_calibration(examples(), {})
-    some = {"border_gain": 0.1, "border_gain_px": 0.1}
+    some = {"slip_any_long": 0.1, "slip_evidence": 0.1}
     assert set(calibration.worries(some)) == {"moved"}
     assert calibration.score({}) == 0.0
 
@@ -61,7 +63,7 @@ def test_an_expert_without_its_measures_is_silent_and_nothing_measured_is_no_dam
 def test_it_learns_which_measure_sees_which_damage():
     calibration = fit_calibration(examples(), {"made_by": "a test"})
     moved, lost = (calibration.experts[name].weights for name in ("moved", "lost"))
-    assert moved["border_gain"] > 3 * moved.get("border_gain_px", 0)
+    assert moved["slip_any_long"] > 3 * moved.get("slip_evidence", 0)
     assert lost["object_lost"] > 3 * lost.get("borders_lost", 0)
     assert set(moved) <= set(SENSES["moved"])
     assert calibration.provenance == {"made_by": "a test"}
@@ -78,16 +80,26 @@ def test_more_of_any_measure_never_makes_a_frame_look_better():
 
 
 def test_the_score_is_a_probability():
-    """Of unseen frames with a score near p, about p are damaged where half of all are."""
+    """Of unseen frames with a score near p, about p are damaged where one in five is."""
     calibration = fit_calibration(examples(400), {})
     unseen = examples(800, seed=1)
     scores = np.array([calibration.score(one.measures) for one in unseen])
     bad = np.array([one.kind != "good" for one in unseen])
-    weight = np.where(bad, 0.5, 1.0)  # two kinds of damage against one of good
+    weight = np.where(bad, PRIOR / 2, 1 - PRIOR)  # two kinds of damage against one of good
     for low, high in ((0.1, 0.4), (0.4, 0.7), (0.7, 0.95)):
         near = (scores > low) & (scores < high)
         share = (weight * bad)[near].sum() / weight[near].sum()
         assert low - 0.12 < share < high + 0.12
+
+
+def test_each_kind_of_good_translation_weighs_the_same_however_many_there_are():
+    few = [dataclasses.replace(one, origin="a") for one in examples(20)]
+    many = [dataclasses.replace(one, origin="b") for one in examples(40, seed=2)]
+    once, often = (fit_calibration([*few, *many * k], {}) for k in (1, 3))
+    for name, expert in once.experts.items():
+        assert often.experts[name].intercept == pytest.approx(expert.intercept, abs=0.35)
+        total = sum(expert.weights.values())
+        assert sum(often.experts[name].weights.values()) == pytest.approx(total, rel=0.15)
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -118,7 +130,7 @@ def test_the_shipped_calibration_says_where_it_comes_from():
     assert set(calibration.experts) == set(EXPERT_OF.values())
     assert set(calibration.centre) <= set(SCORED)
     assert calibration.provenance["frames"]["good"] > 20
-    assert log_measure(0.0) < calibration.centre["border_gain"]
+    assert log_measure(0.0) < calibration.centre["slip_any_long"]
 
 
 def test_surely_moved_tissue_scores_high_with_the_shipped_weights():

@@ -26,8 +26,8 @@ from endoforge.settings import Settings
 #: What the score means, beside every number that is made from it.
 MEANING = (
     "probability that the labels do not hold (tissue moved by 4 px or more, an organ lost or "
-    "invented, textures of two organs swapped, or detail blurred away), where half of all frames "
-    "are damaged; 0.5 is where damaged and good are equally likely"
+    "invented, textures of two organs swapped, or detail blurred away), where one frame in five "
+    "is damaged; 0.5 is where damaged and good are equally likely"
 )
 
 _SHIPPED = resources.files("endoforge.evaluation.audit") / "calibration.json"
@@ -36,13 +36,22 @@ _LIMIT_BYTES = 1_000_000
 #: What each expert looks at. Experts that see everything learn what goes with a domain: they judge
 #: unseen scenes worse (cross-validation over scenes in docs/concepts/label-drift.md).
 SENSES: Mapping[str, tuple[str, ...]] = {
-    "moved": ("border_gain", "border_gain_px"),
-    "lost": ("object_lost", "borders_lost"),
-    "invented": ("stranger", "stranger_colour", "edges_new"),
+    "moved": (
+        *("slip_short", "slip_short_evidence", "slip_evidence", "slip_2_evidence"),
+        *("slip_any_over", "slip_any_long", "slip_any_long_over"),
+    ),
+    "lost": (
+        *("object_lost", "object_lost_over", "borders_lost", "faded"),
+        *("stranger_over", "edges_new"),
+    ),
+    "invented": ("stranger_over", "stranger_colour_over"),
     "swapped": ("light_order", "depth_worst", "depth_order"),
     "blurred": ("blurred",),
     "classes": ("classes_changed", "class_worst"),
 }
+
+#: Share of damaged frames that the score supposes.
+PRIOR = 0.2
 
 #: Added before the logarithm of a measure.
 _FLOOR = 1e-3
@@ -96,11 +105,13 @@ class Example:
         measures: As `Measurer.measure` returns them.
         counts: Whether it takes part in the last step, where the score becomes a probability;
             damage too small for the meaning of the score does not.
+        origin: The kind of good translation that it is or was; each kind weighs the same.
     """
 
     kind: str
     measures: Mapping[str, float]
     counts: bool = True
+    origin: str = ""
 
 
 def fit_calibration(
@@ -131,8 +142,9 @@ def fit_calibration(
         bad = [one for one in examples if one.kind == kind]
         seen = [n for n, name in enumerate(names) if name in SENSES.get(kind, names)]
         standard = ((_log_table([*good, *bad], names) - centre) / spread)[:, seen]
+        shares = _shares([*good, *bad], 0.5)
         truth = np.repeat([0.0, 1.0], [len(good), len(bad)])
-        intercept, weights = _logistic(standard, truth, ridge)
+        intercept, weights = _logistic(standard, truth, shares, ridge)
         pairs = zip((names[n] for n in seen), weights, strict=True)
         kept = {name: float(weight) for name, weight in pairs if weight > 1e-3}
         if kept:
@@ -190,14 +202,26 @@ def _log_table(
     return np.asarray(log_measure(np.array(values, np.float64).reshape(len(values), len(names))))
 
 
+def _shares(examples: Sequence[Example], prior: float) -> Float[np.ndarray, " examples"]:
+    """What each example weighs: damaged ones `prior` together, each origin the same, in all 1."""
+    labels = [(one.kind != "good", one.origin) for one in examples]
+    found = {bad: {origin for worse, origin in labels if worse == bad} for bad in (False, True)}
+    return np.array(
+        [
+            (prior if label[0] else 1 - prior) / len(found[label[0]]) / labels.count(label)
+            for label in labels
+        ]
+    )
+
+
 def _logistic(
     table: Float[np.ndarray, "examples measures"],
     truth: Float[np.ndarray, " examples"],
+    weight: Float[np.ndarray, " examples"],
     ridge: float,
     lowest: float = 0.0,
 ) -> tuple[float, Float[np.ndarray, " measures"]]:
-    """Weights of at least `lowest`, both classes weighing the same."""
-    weight = np.where(truth > 0, 0.5 / truth.mean(), 0.5 / (1 - truth.mean())) / len(truth)
+    """Weights of at least `lowest`; each example counts by its own weight."""
     sign = 2 * truth - 1
 
     def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
@@ -216,5 +240,6 @@ def _calibrated(calibration: Calibration, examples: Sequence[Example]) -> Calibr
     """Make the largest log odds a probability (Platt 1999)."""
     largest = [max(calibration.worries(one.measures).values()) for one in examples]
     truth = np.array([one.kind != "good" for one in examples], np.float64)
-    offset, slope = _logistic(np.array(largest)[:, None], truth, 1e-4, lowest=0.05)
+    shares = _shares(examples, PRIOR)
+    offset, slope = _logistic(np.array(largest)[:, None], truth, shares, 1e-4, lowest=0.05)
     return calibration.model_copy(update={"slope": float(slope[0]), "offset": offset})

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the labels of a frame say about its picture: which tissues, and where edges must be."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,8 +9,11 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from endoforge.evaluation.audit.views import View
 from endoforge.frames.frame import IGNORE, Frame
 from endoforge.frames.labels import PARTS
+from endoforge.metrics.outlines import energy
+from endoforge.metrics.slips import Lines
 
 #: Classes, by name, that are one tissue and may look the same.
 SAME_TISSUE = (*PARTS, frozenset({"wall", "fold"}))
@@ -22,6 +25,17 @@ _JUMP = 0.06
 _MARGIN_PX = 6
 
 _FAR_MM = 1e4
+
+#: Scales at which borders are compared, px.
+LINE_SCALES = (1, 2)
+_BORDER_PX = 2.0
+#: Energy from which on an edge is a visible one.
+_STRONG = 0.08
+
+#: Smaller objects are not looked at one by one, share of the picture.
+SMALLEST_OBJECT = 0.003
+_LARGEST_WITH_SIDES = 0.25
+_FEWEST_AT_A_SIDE = 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +94,65 @@ class Scene:
             hides = np.maximum(*pair) > np.minimum(*pair) * (1 + _JUMP)
             found[after] |= (self.tissue[after] != self.tissue[before]) | hides
         return np.asarray(found & self.counts)
+
+    @cached_property
+    def view(self) -> View:
+        """The picture, and what is derived from it."""
+        return View(self.image)
+
+    @cached_property
+    def near_borders(self) -> Float32[np.ndarray, "height width"]:
+        """1 on a border of the labels, less beside it, 0 beyond some px."""
+        profile = cv2.GaussianBlur(self.borders.astype(np.float32), (0, 0), _BORDER_PX)
+        profile *= np.float32(_BORDER_PX * np.sqrt(2 * np.pi))
+        return np.asarray(np.clip(profile, 0, 1), np.float32)
+
+    @cached_property
+    def rims(self) -> list[Bool[np.ndarray, "height width"]]:
+        """The pixels within 2 px of the outline of each object."""
+        kernel = np.ones((5, 5), np.uint8)
+        solids = [mask.astype(np.uint8) for mask in self.objects(SMALLEST_OBJECT)]
+        return [cv2.dilate(one, kernel) > cv2.erode(one, kernel) for one in solids]
+
+    @cached_property
+    def sides(self) -> list[tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]]:
+        """Indices of the pixels within 4 px of each object's outline, inside and outside."""
+        kernel, found = np.ones((9, 9), np.uint8), []
+        for mask in self.objects(SMALLEST_OBJECT):
+            solid = mask.astype(np.uint8)
+            inside = mask & (cv2.erode(solid, kernel) == 0) & self.counts
+            outside = ~mask & (cv2.dilate(solid, kernel) > 0) & self.counts
+            enough = min(np.count_nonzero(inside), np.count_nonzero(outside)) > _FEWEST_AT_A_SIDE
+            if enough and mask.mean() <= _LARGEST_WITH_SIDES:
+                found.append((np.nonzero(inside), np.nonzero(outside)))
+        return found
+
+    @cached_property
+    def lines(self) -> dict[int, Lines]:
+        """The borders and what lies beside them at each scale, by px."""
+        wide = cv2.dilate(self.borders.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        return {
+            step: Lines(self.view.outlines(float(step)), wide & self.counts, step)
+            for step in LINE_SCALES
+        }
+
+    @cached_property
+    def texture(self) -> Lines:
+        """Every visible edge of the picture, of labels or not, at the finest scale."""
+        fields = self.view.outlines(1.0)
+        strong = self.counts & (energy(fields) > _STRONG)
+        strong[::2, ::2] = strong[1::2, 1::2] = False
+        return Lines(fields, strong, 1)
+
+    def guess(self, network: object, ask: Callable[[], np.ndarray]) -> np.ndarray:
+        """What a network says of the picture; asked once."""
+        if id(network) not in self._guesses:
+            self._guesses[id(network)] = ask()
+        return self._guesses[id(network)]
+
+    @cached_property
+    def _guesses(self) -> dict[int, np.ndarray]:
+        return {}
 
     def objects(self, smallest: float) -> Iterator[Bool[np.ndarray, "height width"]]:
         """Yield each connected piece of tissue that has at least this share of the picture."""

@@ -5,19 +5,22 @@ The measures know nothing of each other and of any threshold; `calibration` make
 Names, formulas and what each of them sees: docs/concepts/label-drift.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from endoforge.errors import ShapeError
-from endoforge.evaluation.audit.cues import Scene, resized
+from endoforge.evaluation.audit.cues import SMALLEST_OBJECT, Scene, resized
+from endoforge.evaluation.audit.organs import correlation, look_measures, lost_measures
+from endoforge.evaluation.audit.views import View, blurred
 from endoforge.frames.frame import IGNORE, Frame
 from endoforge.metrics.correspondence import Correspondence, correspondence
-from endoforge.metrics.outlines import agreement, energy, outlines
-from endoforge.metrics.structure import structure
+from endoforge.metrics.slips import Lines, Slips
+from endoforge.metrics.structure import matched
 
 Picture = UInt8[np.ndarray, "height width 3"]
 
@@ -28,23 +31,24 @@ LONGEST_PX = 480
 #: The measures that the score may be made of.
 SCORED = (
     *("edges_2", "edges_4", "weakest_2", "weakest_4", "border_edges_2", "border_edges_4"),
-    *("borders_lost", "object_lost", "shift_median_px", "shift_95_px", "shift_gain"),
-    *("border_shift_95_px", "border_gain", "border_gain_px", "look_odd", "look_median"),
-    *("edges_new", "stranger", "stranger_colour"),
+    *("borders_lost", "object_lost", "object_lost_over", "faded"),
+    *("shift_median_px", "shift_95_px", "shift_gain", "border_shift_95_px"),
+    *("slip_short", "slip_short_evidence", "slip", "slip_evidence", "slip_2", "slip_2_evidence"),
+    *("slip_any", "slip_any_over", "slip_any_long", "slip_any_long_over"),
+    *("look_odd", "look_median", "edges_new"),
+    *("stranger", "stranger_over", "stranger_colour", "stranger_colour_over"),
     *("light_order", "blurred", "depth_changed", "depth_worst", "depth_order"),
     *("classes_changed", "class_worst"),
 )
 
-#: A border is visible in the source where its edge has at least this energy.
-_VISIBLE = 0.06
-_SMALLEST_OBJECT = 0.003
-_BORDER_PX = 2.0
+#: Windows along borders by scale in px, standard deviation as share of the picture's height.
+_WINDOWS: Mapping[int, Mapping[str, float]] = {
+    1: {"slip_short": 0.03, "slip": 0.05},
+    2: {"slip_2": 0.06},
+}
+_TEXTURE_WINDOWS: Mapping[str, float] = {"slip_any": 0.05, "slip_any_long": 0.08}
 #: A displacement is believed from this confidence on.
 _SURE = 0.1
-#: All colours of a reflection are brighter, display values.
-_PALE = 185
-#: Below this many pixels there is no fit of colours.
-_FEWEST = 200
 
 
 @runtime_checkable
@@ -84,6 +88,7 @@ class Measurer:
             segmenter: A segmentation network; without it semantics are not measured.
         """
         self._names, self._depth, self._segmenter = dict(names), depth, segmenter
+        self._last: tuple[Frame, Scene] | None = None
 
     def measure(self, frame: Frame, translated: Picture) -> dict[str, float]:
         """Return all measures by name.
@@ -96,111 +101,111 @@ class Measurer:
                 f"expected a translation of the frame's size {frame.image.shape}, got "
                 f"{translated.shape}; translate at the data set's size"
             )
-        scene = Scene.of(frame, self._names, LONGEST_PX)
-        other = resized(translated, LONGEST_PX, cv2.INTER_AREA)
+        scene = self._scene_of(frame)
+        other = View(resized(translated, LONGEST_PX, cv2.INTER_AREA))
         if not scene.counts.any():
             return {}
         found = edges_measures(scene, other) | shift_measures(scene, other)
+        found |= slip_measures(scene, other) | lost_measures(scene, other)
         found |= look_measures(scene, other)
+        found["blurred"] = _blurring(scene, other)
         if self._depth is not None:
             found |= geometry_measures(scene, other, self._depth)
         if self._segmenter is not None:
             found |= class_measures(scene, other, self._segmenter)
         return found
 
-
-def edges_measures(scene: Scene, other: Picture) -> dict[str, float]:
-    """Whether the edges of the source, and those that its labels ask for, are still there."""
-    whole = structure(scene.image, other, scene.counts)
-    near = _near_borders(scene)
-    at_borders = structure(scene.image, other, near > 0.3) if (near > 0.3).any() else whole
-    kept, visible = _kept_borders(scene, other)
-    means = [
-        float(kept[rim].mean())
-        for mask in scene.objects(_SMALLEST_OBJECT)
-        if (rim := _rim(mask) & visible).sum() > 25
-    ]
-    return {
-        "edges_2": 1 - whole.whole[1],
-        "edges_4": 1 - whole.whole[2],
-        "weakest_2": 1 - whole.weakest[1],
-        "weakest_4": 1 - whole.weakest[2],
-        "border_edges_2": 1 - at_borders.whole[1],
-        "border_edges_4": 1 - at_borders.whole[2],
-        "borders_lost": 1 - float(kept[visible].mean()) if visible.any() else 0.0,
-        "object_lost": 1 - min(means) if means else 0.0,
-    }
+    def _scene_of(self, frame: Frame) -> Scene:
+        """The frame's own side, made once for all its translations in a row."""
+        if self._last is None or self._last[0] is not frame:
+            self._last = frame, Scene.of(frame, self._names, LONGEST_PX)
+        return self._last[1]
 
 
-def shift_measures(scene: Scene, other: Picture) -> dict[str, float]:
+def edges_measures(scene: Scene, other: View) -> dict[str, float]:
+    """Whether the edges of the source are still there."""
+    near = scene.near_borders > 0.3
+    found = {}
+    for scale in (2, 4):
+        pair = scene.view.outlines(scale), other.outlines(scale)
+        whole = matched(*pair, scene.counts)
+        found[f"edges_{scale}"] = 1 - whole.whole[0]
+        found[f"weakest_{scale}"] = 1 - whole.weakest[0]
+        at_borders = matched(*pair, near) if near.any() else whole
+        found[f"border_edges_{scale}"] = 1 - at_borders.whole[0]
+    return found
+
+
+def shift_measures(scene: Scene, other: View) -> dict[str, float]:
     """How far the picture has moved, in px of the frame, and how surely."""
-    near = _near_borders(scene)
-    anywhere = correspondence(scene.image, other, scene.counts)
-    at_borders = correspondence(scene.image, other, scene.counts, near)
+    found = correspondence(scene.image, other.image, scene.counts)
+    near = replace(found, confidence=found.confidence * scene.near_borders)
     return {
-        "masks_moved": 1 - _overlap_when_moved(scene, anywhere),
-        "shift_median_px": scene.shrunk * anywhere.quantile_px(0.5),
-        "shift_95_px": scene.shrunk * anywhere.quantile_px(0.95),
-        "shift_gain": _strongest(anywhere, anywhere.confidence),
-        "border_shift_95_px": scene.shrunk * at_borders.quantile_px(0.95),
-        "border_gain": _strongest(at_borders, at_borders.confidence),
-        "border_gain_px": _strongest(at_borders, np.minimum(at_borders.length_px, 6) * near),
+        "masks_moved": 1 - _overlap_when_moved(scene, found),
+        "shift_median_px": scene.shrunk * found.quantile_px(0.5),
+        "shift_95_px": scene.shrunk * found.quantile_px(0.95),
+        "shift_gain": _strongest(found, found.confidence),
+        "border_shift_95_px": scene.shrunk * near.quantile_px(0.95),
     }
 
 
-def look_measures(scene: Scene, other: Picture) -> dict[str, float]:
-    """Whether the new colours follow from the old ones, from class, depth and place.
+def slip_measures(scene: Scene, other: View) -> dict[str, float]:
+    """Whether some stretch of border has left its place, or some patch of any edges.
 
-    A linear fit within the frame explains a change of colours, of light and of each organ's look.
-    It does not explain an organ that stands where the labels have none: colours stay over, and new
-    edges where they begin. Reflections are left out, they lie elsewhere in another light.
+    Those that end in ``_over`` tell how far the worst place exceeds what is usual in this frame:
+    new texture lets all edges slip a little, a warp only those that it reaches.
     """
-    dull = scene.counts & ~(_reflections(scene.image) | _reflections(other))
-    if dull.sum() < _FEWEST:
-        dull = scene.counts
-    old, new = _smooth_lab(scene.image), _smooth_lab(other)
-    left = _unexplained(_regressors(scene, old), new, dull)
-    odd, odd_colour = (np.linalg.norm(left[..., k:], axis=-1) for k in (0, 1))
-    fine, coarse = (_new_edges(scene.image, other, sigma) * dull for sigma in (2.0, 4.0))
-
-    def worst(values: np.ndarray, window_px: float) -> float:
-        return float(np.quantile(_blurred(values, window_px)[dull], 0.995))
-
-    return {
-        "look_odd": worst(odd, 4),
-        "look_median": float(np.median(odd[dull])),
-        "edges_new": worst(fine, 6),
-        "stranger": worst(coarse * _blurred(odd, 2), 6),
-        "stranger_colour": worst(fine * _blurred(odd_colour, 2), 6),
-        "light_order": 1 - _correlation(old[scene.counts][:, 0], new[scene.counts][:, 0]),
-        "blurred": max(0.0, _sharpness(scene.image, dull) - _sharpness(other, dull)),
-    }
+    found = {}
+    for scale, windows in _WINDOWS.items():
+        for name, slip in _slips(scene.lines[scale], other.outlines(scale), windows, scale):
+            found[name] = _quantile(slip.gain * slip.confidence, 0.998)
+            found[f"{name}_evidence"] = _quantile(slip.evidence, 0.998)
+    for name, slip in _slips(scene.texture, other.outlines(1.0), _TEXTURE_WINDOWS, 1):
+        sure = slip.gain * slip.confidence
+        found[name] = _quantile(sure, 0.998)
+        found[f"{name}_over"] = found[name] - _quantile(sure, 0.8)
+    return found
 
 
-def geometry_measures(scene: Scene, other: Picture, network: DepthEstimator) -> dict[str, float]:
+def _slips(
+    lines: Lines, fields: np.ndarray, windows: Mapping[str, float], scale: int
+) -> Iterator[tuple[str, Slips]]:
+    sizes = [max(2.0 * scale, share * fields.shape[0]) for share in windows.values()]
+    yield from zip(windows, lines.slips(fields, sizes), strict=True)
+
+
+def _quantile(values: np.ndarray, share: float) -> float:
+    return float(np.quantile(values, share)) if values.size else 0.0
+
+
+def geometry_measures(scene: Scene, other: View, network: DepthEstimator) -> dict[str, float]:
     """How much a depth network changes its mind, after taking out the scale."""
-    before, after = np.log(network.predict_batch(np.stack([scene.image, other])))
+    before = scene.guess(network, lambda: np.log(network.predict_batch(scene.image[None])[0]))
+    after = np.log(network.predict_batch(other.image[None])[0])
     difference = np.zeros(scene.counts.shape, np.float32)
     inside = (after - before)[scene.counts]
     difference[scene.counts] = np.abs(inside - np.median(inside))
     return {
         "depth_changed": float(difference[scene.counts].mean()),
-        "depth_worst": float(np.quantile(_blurred(difference, 4)[scene.counts], 0.99)),
-        "depth_order": 1 - _correlation(before[scene.counts], after[scene.counts]),
+        "depth_worst": float(np.quantile(blurred(difference, 4)[scene.counts], 0.99)),
+        "depth_order": 1 - correlation(before[scene.counts], after[scene.counts]),
     }
 
 
-def class_measures(scene: Scene, other: Picture, network: Segmenter) -> dict[str, float]:
+def class_measures(scene: Scene, other: View, network: Segmenter) -> dict[str, float]:
     """How much a segmentation network changes its mind, class by class.
 
     ``class_iou:N`` are the overlaps of class N, 1 at best: the only figures here that are better
     when larger; they are for people and not part of the score.
     """
-    before, after = network.predict(scene.image), network.predict(other)
+    before, after = (
+        scene.guess(network, lambda: network.predict(scene.image)),
+        network.predict(other.image),
+    )
     found: dict[str, float] = {}
     for index in np.unique(before[scene.counts]):
         one, two = ((mask == index) & scene.counts for mask in (before, after))
-        if index != IGNORE and one.mean() >= _SMALLEST_OBJECT:
+        if index != IGNORE and one.mean() >= SMALLEST_OBJECT:
             found[f"class_iou:{index}"] = float((one & two).sum() / (one | two).sum())
     overlaps = list(found.values()) or [1.0]
     changed = (before != after)[scene.counts]
@@ -211,30 +216,6 @@ def class_measures(scene: Scene, other: Picture, network: Segmenter) -> dict[str
 
 
 # ---- inside -------------------------------------------------------------------------------------
-
-
-def _near_borders(scene: Scene) -> Float32[np.ndarray, "height width"]:
-    """1 on a border of the labels, less beside it, 0 beyond some px."""
-    lines = scene.borders.astype(np.float32)
-    profile = _blurred(lines, _BORDER_PX) * np.float32(_BORDER_PX * np.sqrt(2 * np.pi))
-    return np.asarray(np.clip(profile, 0, 1), np.float32)
-
-
-def _kept_borders(
-    scene: Scene, other: Picture
-) -> tuple[Float32[np.ndarray, "height width"], Bool[np.ndarray, "height width"]]:
-    """How well each pixel's edge is found within a pixel of it, and which borders were visible."""
-    pair = [outlines(image, 2.0) for image in (scene.image, other)]
-    own = energy(pair[0])
-    shared = cv2.dilate(agreement(*pair), np.ones((3, 3), np.uint8))
-    kept = np.clip(shared / (own + 1e-6), 0, 1).astype(np.float32)
-    return kept, scene.borders & (own > _VISIBLE)
-
-
-def _rim(mask: Bool[np.ndarray, "height width"]) -> Bool[np.ndarray, "height width"]:
-    kernel = np.ones((5, 5), np.uint8)
-    solid = mask.astype(np.uint8)
-    return np.asarray(cv2.dilate(solid, kernel) > cv2.erode(solid, kernel))
 
 
 def _overlap_when_moved(scene: Scene, match: Correspondence) -> float:
@@ -251,77 +232,29 @@ def _overlap_when_moved(scene: Scene, match: Correspondence) -> float:
     overlaps = []
     for index in np.unique(scene.tissue[scene.counts]):
         one, two = ((mask == index) & scene.counts for mask in (scene.tissue, moved))
-        if index != IGNORE and one.mean() >= _SMALLEST_OBJECT:
+        if index != IGNORE and one.mean() >= SMALLEST_OBJECT:
             overlaps.append(float((one & two).sum() / (one | two).sum()))
     return float(np.mean(overlaps)) if overlaps else 1.0
 
 
-def _reflections(image: Picture) -> Bool[np.ndarray, "height width"]:
-    """Where a wet film reflects the lamp, with its rim.
-
-    Fainter reflections stay: a mask that finds them takes pale organs for reflections too.
-    """
-    return np.asarray(cv2.dilate((image.min(-1) > _PALE).astype(np.uint8), np.ones((9, 9))) > 0)
-
-
-def _unexplained(
-    regressors: np.ndarray, wanted: np.ndarray, where: np.ndarray
-) -> Float32[np.ndarray, "height width 3"]:
-    """What a linear fit over some pixels leaves over; 0 elsewhere."""
-    known = regressors[where] / (regressors[where].std(axis=0) + 1e-3)
-    normal = known.T @ known + 1e-3 * len(known) * np.eye(known.shape[1], dtype=np.float32)
-    left = np.zeros(wanted.shape, np.float32)
-    left[where] = wanted[where] - known @ np.linalg.solve(normal, known.T @ wanted[where])
-    return left
-
-
-def _new_edges(image: Picture, other: Picture, sigma_px: float) -> np.ndarray:
-    """Energy of edges that the first picture has not within 2 px."""
-    pair = [outlines(one, sigma_px) for one in (image, other)]
-    shared = np.maximum(agreement(*pair), 0)
-    near = cv2.dilate(shared, np.ones((5, 5), np.uint8))
-    return np.asarray(np.maximum(energy(pair[1]) - near, 0))
-
-
 def _strongest(match: Correspondence, weight: np.ndarray) -> float:
     """Largest local mean of the gain times a weight."""
-    local = _blurred((match.gain * weight * match.counts).astype(np.float32), 6)
+    local = blurred((match.gain * weight * match.counts).astype(np.float32), 6)
     return float(np.quantile(local[match.counts], 0.995))
 
 
-def _smooth_lab(image: Picture) -> Float32[np.ndarray, "height width 3"]:
-    smooth = _blurred(image.astype(np.float32) / 255, 5)
-    return np.asarray(cv2.cvtColor(smooth, cv2.COLOR_RGB2LAB))
+def _blurring(scene: Scene, other: View) -> float:
+    """How much of the fine detail is lost away from reflections, as a logarithm."""
+    shiny = (scene.view.half.reflections | other.half.reflections).astype(np.uint8)
+    dull = scene.counts & (cv2.resize(shiny, scene.counts.shape[::-1]) == 0)
+    where = dull if dull.any() else scene.counts
+    return max(0.0, _sharpness(scene.image, where) - _sharpness(other.image, where))
 
 
-def _regressors(scene: Scene, lab: np.ndarray) -> Float32[np.ndarray, "height width regressors"]:
-    height, width = scene.label.shape
-    v, u = np.mgrid[:height, :width].astype(np.float32) / height
-    light, depth = lab[..., 0], np.log(scene.depth_mm + 1)
-    columns = [np.ones_like(v), light, lab[..., 1], lab[..., 2], light**2 / 50, depth]
-    columns += [u, v, u * u, v * v, u * v]
-    for index in np.unique(scene.tissue[scene.tissue != IGNORE]):
-        mask = (scene.tissue == index).astype(np.float32)
-        if mask.mean() > 0.01:
-            soft = _blurred(mask, 3)
-            columns += [soft, soft * light]
-    return np.stack(columns, axis=-1).astype(np.float32)
-
-
-def _sharpness(image: Picture, counts: np.ndarray) -> float:
+def _sharpness(image: Picture, where: np.ndarray) -> float:
     """Logarithm of the share of fine detail in all detail."""
     grey = image.mean(axis=-1, dtype=np.float32)
-    fine = _blurred(grey, 1) - _blurred(grey, 2)
-    coarse = _blurred(grey, 2) - _blurred(grey, 6)
-    return float(np.log((fine[counts].std() + 0.01) / (coarse[counts].std() + 0.1)))
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    """Pearson's correlation; 1 where one of the two is flat."""
-    one, two = first - first.mean(), second - second.mean()
-    product = float(np.sqrt((one @ one) * (two @ two)))
-    return float(one @ two) / product if product > 1e-9 else 1.0
-
-
-def _blurred(values: np.ndarray, sigma_px: float) -> np.ndarray:
-    return np.asarray(cv2.GaussianBlur(values, (0, 0), sigma_px))
+    finest = blurred(grey, 1)
+    finer = blurred(finest, np.sqrt(3))  # 2 px in all
+    coarse = finer - blurred(finer, np.sqrt(32))  # 6 px in all
+    return float(np.log(((finest - finer)[where].std() + 0.01) / (coarse[where].std() + 0.1)))
