@@ -322,3 +322,21 @@ def test_its_entry_in_the_table_builds_it():
     assert method.data == "unpaired"
     assert method.settings() is ReverseSettings
     assert list(islice(method.build(small(), RGB).players, 2)) == ["refiner", "judge"]
+
+
+def test_a_refiner_begins_in_the_colours_of_the_simulation_and_keeps_those():
+    task = ReverseTask(small(), RGB)
+    grey = torch.rand(4, 1, SIDE, SIDE) - 0.5
+    tinted = 0.5 * grey * torch.tensor([1.0, 0.6, 0.3])[:, None, None] - 0.2
+    pixels = tinted.permute(0, 2, 3, 1).reshape(-1, 3)
+    wanted = grey.expand(-1, 3, -1, -1)
+    task.begin(pixels, wanted.permute(0, 2, 3, 1).reshape(-1, 3))
+    made = task.forward({"source": tinted})["made"]
+    torch.testing.assert_close(made, wanted, atol=0.02, rtol=0)
+    everywhere = torch.ones(4, 1, SIDE, SIDE)
+    batch = {"source": tinted, "target": wanted.contiguous()}
+    batch |= {"source_counts": everywhere, "target_counts": everywhere}
+    for _ in range(10):  # the judge's alone
+        task.settle(True)
+    found = task.losses("refiner", batch, {"made": made})
+    assert float(found["keep"]) < 1e-3

@@ -94,6 +94,16 @@ class Domain:
         whole = flat.reshape(1, entry.height, entry.width)
         return whole[:, rows or slice(None), columns or slice(None)].astype(bool)
 
+    def pixels(
+        self, pictures: int = 200, of_each: int = 500
+    ) -> Float32[np.ndarray, "pixels channels"]:
+        """Return pixels that count, in [-1, 1], of evenly spread pictures and places."""
+        found = []
+        for index in np.unique(np.linspace(0, len(self) - 1, pictures).astype(int)):
+            counting = self.picture(int(index))[:, self.counts(int(index))[0]].T
+            found.append(counting[:: max(1, len(counting) // of_each)])
+        return np.concatenate(found)
+
     def chosen(self, indices: Sequence[int] | Int64[np.ndarray, " chosen"]) -> "Domain":
         """Return some of the pictures, e.g. those not held back.
 

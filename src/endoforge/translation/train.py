@@ -29,7 +29,7 @@ from endoforge.translation.methods import Method, find_method
 from endoforge.translation.model_file import load_model, weights_hash
 from endoforge.translation.samples import SamplePictures
 from endoforge.translation.settings import TranslationSettings
-from endoforge.translation.translator import Channels, TranslationTask
+from endoforge.translation.translator import BeginsFromPixels, Channels, TranslationTask
 from endoforge.translation.validating import HeldOutLosses
 
 #: Settings that change no number, or that the fingerprint has in another form: hashes of the
@@ -91,6 +91,8 @@ def train_on_domains(
     settings = run.settings
     fabric = make_fabric(settings)
     task = first_task(run.method, settings, run.channels, fabric.device)
+    if isinstance(task, BeginsFromPixels) and run.source is not None and not settings.start_from:
+        task.begin(*(torch.from_numpy(side.pixels()) for side in (run.source, run.target)))
     model = ModelExport(run, task.translator)
     samples = SamplePictures(run, task.translator)
 

@@ -97,3 +97,14 @@ class TranslationTask(Protocol):
     def losses(self, player: str, batch: Batch, outputs: Batch) -> Mapping[str, Tensor]:
         """Return the weighted losses that one player is to make small; none lets it rest."""
         ...
+
+
+@runtime_checkable
+class BeginsFromPixels(Protocol):
+    """A task that wants to see both domains before the first step of a new training."""
+
+    def begin(
+        self, source: Float[Tensor, "pixels channels"], target: Float[Tensor, "others channels"]
+    ) -> None:
+        """Take up what pixels that count, in [-1, 1], say of the source and of the target."""
+        ...

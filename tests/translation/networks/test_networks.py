@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+from torch.nn import functional
 
 from endoforge.errors import SettingsError, ShapeError
 from endoforge.translation.networks.build import build_generator
@@ -16,9 +17,11 @@ from endoforge.translation.networks.encoders import (
     ContentEncoder,
     PlainDecoder,
     StyleEncoder,
+    fine_detail,
     with_noise,
 )
 from endoforge.translation.networks.generators import DcganGenerator, MlpGenerator
+from endoforge.translation.networks.initial import start_normal
 from endoforge.translation.networks.settings import (
     CodeSettings,
     DcganSettings,
@@ -128,6 +131,46 @@ def test_codes_become_pictures_of_the_same_size(channels):
     assert style.shape == (2, 8)
     assert AdaptiveDecoder(5, settings)(content, style).shape == (2, 5, 32, 48)
     assert PlainDecoder(5, settings)(content).shape == (2, 5, 32, 48)
+
+
+@pytest.mark.parametrize("halvings", [1, 2])
+def test_fine_detail_is_content_as_it_is_and_reaches_the_picture(halvings):
+    torch.manual_seed(0)
+    settings = narrow(content_channels=8, halvings=halvings, detail=True)
+    picture = torch.rand(1, 3, 32, 48)
+    content = ContentEncoder(3, settings)(picture)
+    assert content.shape[1] == 8 + settings.details == 8 + 4**halvings
+    shown = functional.pixel_shuffle(content[:, 8:], 2**halvings)
+    torch.testing.assert_close(shown, fine_detail(picture))
+    decoder = PlainDecoder(3, settings)
+    (kernel,) = (p for p in decoder.widen.parameters() if p.ndim == 4)
+    with torch.no_grad():
+        kernel[:, 8:] = 0.0  # so that only the last layer, which reaches 3 px, sees detail
+    other = content.clone()
+    other[:, 8, 4, 5] += 1.0
+    rows, columns = (decoder(content) - decoder(other)).abs().mean(dim=1)[0].nonzero().T
+    assert (rows - 4 * 2**halvings).abs().max() == 3
+    assert (columns - 5 * 2**halvings).abs().max() == 3
+
+
+def test_detail_is_what_a_mean_over_the_neighbourhood_takes_away():
+    ramp = torch.linspace(-1, 1, 64).expand(1, 3, 32, 64)
+    assert fine_detail(ramp)[..., 8:-8].abs().max() < 1e-5
+    checks = (torch.arange(32)[:, None] + torch.arange(32)) % 2 * 2.0 - 1
+    found = fine_detail(checks.expand(1, 3, 32, 32))[0, 0, 8:-8, 8:-8]
+    torch.testing.assert_close(found, checks[8:-8, 8:-8] * (1 - 1 / 625))
+
+
+def test_a_generator_from_its_input_begins_with_it_and_needs_as_many_channels():
+    settings = ResNetSettings(width=4, blocks=1, from_input=True)
+    generator = build_generator(3, 3, settings)
+    start_normal(generator)
+    picture = torch.rand(1, 3, 16, 24) * 1.9 - 0.95
+    torch.testing.assert_close(generator(picture), picture)
+    generator(picture).sum().backward()
+    assert float(generator.gain.grad.abs()) > 0
+    with pytest.raises(SettingsError, match="got 3 and 1; set it to false"):
+        build_generator(3, 1, settings)
 
 
 def test_content_does_not_know_brightness_but_style_does():

@@ -28,6 +28,7 @@ from endoforge.translation.networks.settings import (
     UNetGeneratorSettings,
 )
 
+_EDGE = 0.98
 _WIDEST = 8  # times the width of the finest level, in pix2pix
 
 
@@ -45,6 +46,13 @@ def check_divisor(picture: Tensor, divisor: int) -> None:
         )
 
 
+def inverse_tanh(
+    picture: Float[Tensor, "batch channels height width"],
+) -> Float[Tensor, "batch channels height width"]:
+    """Return what tanh makes the picture of, held where that is finite."""
+    return torch.atanh(picture.float().clamp(-_EDGE, _EDGE))
+
+
 class ResNetGenerator(nn.Module):
     """Halvings, residual blocks, doublings: `stages` in this order, with stem and head around.
 
@@ -53,6 +61,11 @@ class ResNetGenerator(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, settings: ResNetSettings) -> None:
         super().__init__()
+        if settings.from_input and inputs != outputs:
+            raise SettingsError(
+                f"generator.from_input changes its input, so it needs as many channels on both "
+                f"sides, got {inputs} and {outputs}; set it to false"
+            )
         self.settings = settings
         finish, width = Finish(settings.norm), settings.width
         stages: list[nn.Module] = [ConvBlock(inputs, width, 7, finish=finish)]
@@ -63,8 +76,10 @@ class ResNetGenerator(nn.Module):
         for _ in range(settings.halvings):
             stages.append(_doubling(width, finish, settings))
             width //= 2
-        stages.append(ConvBlock(width, outputs, 7, finish=Finish("none", "tanh")))
+        last = Finish("none", "none" if settings.from_input else "tanh")
+        stages.append(ConvBlock(width, outputs, 7, finish=last))
         self.stages = nn.ModuleList(stages)
+        self.gain = nn.Parameter(torch.zeros(())) if settings.from_input else None
 
     def forward(
         self, picture: Float[Tensor, "batch channels height width"]
@@ -88,6 +103,8 @@ class ResNetGenerator(nn.Module):
         for number, stage in enumerate(self.stages, start=1):
             features = stage(features)
             found[number] = features
+        if self.gain is not None:
+            features = torch.tanh(inverse_tanh(picture) + self.gain * features)
         return features, [found[tap] for tap in taps]
 
     def features(

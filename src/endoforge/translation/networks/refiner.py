@@ -6,10 +6,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from endoforge.translation.networks.blocks import ConvBlock, Finish, ResidualBlock
+from endoforge.translation.networks.colours import LinearColours
 from endoforge.translation.networks.discriminators import Scores
+from endoforge.translation.networks.generators import inverse_tanh
 from endoforge.translation.networks.refiner_settings import LocalJudgeSettings, RefinerSettings
-
-_EDGE = 0.98  # inputs are held inside this, where the inverse of tanh is finite
 
 
 class Refiner(nn.Module):
@@ -18,6 +18,7 @@ class Refiner(nn.Module):
     def __init__(self, channels: int, settings: RefinerSettings) -> None:
         super().__init__()
         self.settings = settings
+        self.colours = LinearColours(channels) if settings.colours else None
         finish = Finish(settings.norm)
         self.stem = ConvBlock(channels, settings.width, 3, finish=finish)
         self.blocks = nn.Sequential(
@@ -33,10 +34,17 @@ class Refiner(nn.Module):
         self, picture: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch channels height width"]:
         """Return pictures in [-1, 1] of the same size."""
+        picture = self.recoloured(picture)
         change = self.head(self.blocks(self.stem(picture))).float()
         if self.settings.from_input:
-            change = change + torch.atanh(picture.float().clamp(-_EDGE, _EDGE))
+            change = change + inverse_tanh(picture)
         return torch.tanh(change)
+
+    def recoloured(
+        self, picture: Float[Tensor, "batch channels height width"]
+    ) -> Float[Tensor, "batch channels height width"]:
+        """Return what the layers are given: the picture in the colours of the other domain."""
+        return picture if self.colours is None else self.colours(picture)
 
 
 class LocalJudge(nn.Module):

@@ -24,6 +24,11 @@ class RefinerSettings(Settings):
         True,
         description="answer with a change to the input, at first none; SimGAN answers anew",
     )
+    colours: bool = Field(
+        True,
+        description="before all else take mean and covariance of the colours to those of the other "
+        "domain with one matrix; Pitie & Kokaram 2007, own choice, SimGAN has grey pictures",
+    )
 
 
 class LocalJudgeSettings(Settings):

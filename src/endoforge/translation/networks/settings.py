@@ -34,6 +34,11 @@ class ResNetSettings(Settings):
     antialias: bool = Field(
         False, description="blur while halving and doubling; Park et al., CUT, 2020, has it on"
     )
+    from_input: bool = Field(
+        False,
+        description="answer with a change to the input, at first none; own choice for short "
+        "trainings, the papers answer anew",
+    )
 
     @property
     def divisor(self) -> int:
@@ -104,10 +109,20 @@ class CodeSettings(Settings):
         le=1024,
         description="channels of the content code; 0 keeps all (MUNIT: 256); Pfeiffer 2019: 8",
     )
+    detail: bool = Field(
+        False,
+        description="fine detail of brightness is part of the content, as it is, and the decoder's "
+        "last layer sees it; own choice for short trainings, the papers learn all of the content",
+    )
     style_halvings: int = Field(4, ge=1, le=6, description="of the style encoder; MUNIT 2018")
     style_size: int = Field(8, ge=1, le=256, description="numbers in a style code; MUNIT 2018")
     mlp_width: int = Field(256, ge=4, le=2048, description="of the style's network; MUNIT 2018")
     mlp_layers: int = Field(3, ge=1, le=8, description="of the style's network; MUNIT 2018")
+
+    @property
+    def details(self) -> int:
+        """Channels of the content that are fine detail: a pixel's neighbours lie side by side."""
+        return int(4**self.halvings) if self.detail else 0
 
     @property
     def widest(self) -> int:

@@ -34,7 +34,8 @@ class ReverseTask:
     """Two players, ``refiner`` and ``judge``, of which one moves with each batch.
 
     The loss of the refiner is that of SimGAN with real pictures as source and simulated ones as
-    target: it deceives the judge and keeps what `ReverseSettings.keep` names.
+    target: it deceives the judge and keeps what `ReverseSettings.keep` names, of the picture in the
+    colours that the refiner begins with.
 
     Source:
         Shrivastava et al., *SimGAN*, 2017, equations 1 to 4 and algorithm 1; Mahmood, Chen & Durr,
@@ -48,7 +49,7 @@ class ReverseTask:
                 f"simulated ones {channels.target}; give both domains as many"
             )
         self._settings = settings
-        refiner = Refiner(channels.source, settings.refiner)
+        self._refiner = refiner = Refiner(channels.source, settings.refiner)
         self._judge = LocalJudge(channels.target, settings.judge)
         start_kaiming(self._judge)
         self._translator = OneLook(refiner, channels, divisor=1)
@@ -65,6 +66,13 @@ class ReverseTask:
     def translator(self) -> Translator:
         """The refiner, with whatever weights it carries."""
         return self._translator
+
+    def begin(
+        self, source: Float[Tensor, "pixels channels"], target: Float[Tensor, "others channels"]
+    ) -> None:
+        """Take the colours of both domains into the refiner, before the first step."""
+        if self._refiner.colours is not None:
+            self._refiner.colours.set_between(source, target)
 
     def forward(self, batch: Batch) -> Batch:
         """Return ``made``: the real pictures in the simulated look."""
@@ -110,7 +118,7 @@ class ReverseTask:
 
     def _refiner_losses(self, batch: Batch, made: Tensor, turn: Turn) -> dict[str, Tensor]:
         settings, counts = self._settings, batch["source_counts"]
-        keep = self._kept(made, batch["source"].float(), counts)
+        keep = self._kept(made, self._refiner.recoloured(batch["source"]).float(), counts)
         found = {"keep": settings.keep_weight * keep}
         both = counted_together(counts, batch["target_counts"])
         if settings.colour_weight:
