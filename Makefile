@@ -3,6 +3,7 @@
 
 VENV ?= .venv
 PYTHON ?= python3
+JOBS ?= 2
 BIN = $(VENV)/bin
 SHELL = /bin/bash
 .SHELLFLAGS = -eu -o pipefail -c
@@ -30,8 +31,8 @@ format: $(VENV)/.stamp  ## rewrite the sources the way `check` wants them
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-test: $(VENV)/.stamp  ## all tests, warnings are errors
-	$(BIN)/python -m pytest
+test: $(VENV)/.stamp  ## all tests in JOBS processes, warnings are errors
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 demo: $(VENV)/.stamp  ## the whole pipeline, small and offline, with a report in demo/
 	$(BIN)/endoforge demo --out demo
