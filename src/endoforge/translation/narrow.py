@@ -20,7 +20,7 @@ from endoforge.translation.methods import find_method
 from endoforge.translation.settings import TranslationSettings
 
 _PICTURES = {"height": 128, "crop": 64}
-_SHORT = {"pictures": _PICTURES, "learning_rate": 4e-4, "average": 0.995, "steps": 4000}
+_SHORT = {"pictures": _PICTURES, "learning_rate": 4e-4, "average": 0.995, "steps": 3000}
 _CHANGE = {"width": 16, "blocks": 6, "from_input": True}
 _RESIDUAL = {**_SHORT, "generator": _CHANGE, "judge": {"width": 16}}
 _ONE_PATCH = {

@@ -79,7 +79,6 @@ class ResNetGenerator(nn.Module):
         last = Finish("none", "none" if settings.from_input else "tanh")
         stages.append(ConvBlock(width, outputs, 7, finish=last))
         self.stages = nn.ModuleList(stages)
-        self.gain = nn.Parameter(torch.zeros(())) if settings.from_input else None
 
     def forward(
         self, picture: Float[Tensor, "batch channels height width"]
@@ -103,8 +102,8 @@ class ResNetGenerator(nn.Module):
         for number, stage in enumerate(self.stages, start=1):
             features = stage(features)
             found[number] = features
-        if self.gain is not None:
-            features = torch.tanh(inverse_tanh(picture) + self.gain * features)
+        if self.settings.from_input:
+            features = torch.tanh(inverse_tanh(picture) + features)
         return features, [found[tap] for tap in taps]
 
     def features(

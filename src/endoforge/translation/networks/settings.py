@@ -36,8 +36,8 @@ class ResNetSettings(Settings):
     )
     from_input: bool = Field(
         False,
-        description="answer with a change to the input, at first none; own choice for short "
-        "trainings, the papers answer anew",
+        description="answer with a change to the input; own choice for short trainings, the papers "
+        "answer anew",
     )
 
     @property
