@@ -61,7 +61,8 @@ def transport(
     alike = least * torch.eye(len(source), dtype=source.dtype)
     root = _root(source + alike)
     inverse = torch.linalg.inv(root)
-    return inverse @ _root(root @ (target + alike) @ root) @ inverse
+    matrix: Tensor = inverse @ _root(root @ (target + alike) @ root) @ inverse
+    return matrix
 
 
 def _root(matrix: Tensor) -> Tensor:
