@@ -104,7 +104,7 @@ def test_facts_and_manifest_say_where_the_look_comes_from(full, translated):
     assert look["source_settings_sha256"] == before.settings_sha256
     assert look["styles"] == ["random 0", "random 1"]
     assert manifest.settings["source"] == before.settings
-    assert manifest.provenance["source"] == str(full.resolve())
+    assert manifest.provenance["translated_from"] == str(full.resolve())
     assert set(manifest.optional_labels) == set(OPTIONAL_LABELS) - LOOK_LABELS
     assert manifest.labels == before.labels
     for name in ("lights", "sensor", "draw"):

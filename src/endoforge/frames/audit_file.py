@@ -35,7 +35,7 @@ AUDIT_KIND, FORMAT_VERSION = "endoforge translation audit", 1
 _LIMIT_BYTES = 500_000_000
 
 #: Key in the provenance of a translated data set: the folder of the data set that it was made from.
-SOURCE = "source"
+SOURCE = "translated_from"
 
 #: Sequence and index within it.
 FrameKey = tuple[int, int]

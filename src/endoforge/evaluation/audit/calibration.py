@@ -38,7 +38,7 @@ _LIMIT_BYTES = 1_000_000
 SENSES: Mapping[str, tuple[str, ...]] = {
     "moved": (
         *("slip_short", "slip_short_evidence", "slip_evidence", "slip_2_evidence"),
-        *("slip_any_over", "slip_any_long", "slip_any_long_over"),
+        *("slip_any_over", "slip_any_long", "slip_any_long_over", "shift_gain"),
     ),
     "lost": (
         *("object_lost", "object_lost_over", "borders_lost", "faded"),

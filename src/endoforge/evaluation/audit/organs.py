@@ -111,7 +111,7 @@ def _faded(scene: Scene, other: View) -> Iterator[float]:
 
 
 def _mean_lab(image: np.ndarray, places: tuple[Any, Any]) -> Float32[np.ndarray, "2 3"]:
-    means = np.float32([[image[place].mean(axis=0) / 255 for place in places]])
+    means = np.array([[image[place].mean(axis=0) / 255 for place in places]], np.float32)
     return np.asarray(cv2.cvtColor(means, cv2.COLOR_RGB2LAB)[0])
 
 
