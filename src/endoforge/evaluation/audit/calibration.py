@@ -2,7 +2,7 @@
 """From many measures to one score between 0 and 1, with the weights that planted damage taught.
 
 There is one expert per kind of damage, a logistic regression whose weights cannot be negative: more
-of any measure never makes a frame look better. The most worried expert decides, and its answer is
+of any measure never makes a frame look better. The odds of all experts are added, and the sum is
 calibrated so that the score is a probability.
 """
 
@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from pydantic import Field, ValidationError
 from scipy.optimize import minimize
-from scipy.special import expit
+from scipy.special import expit, logsumexp
 
 from endoforge.errors import DataError
 from endoforge.evaluation.audit.measures import SCORED
@@ -72,7 +72,7 @@ class Calibration(Settings):
     centre: dict[str, float] = Field(description="mean of each log measure over good frames")
     spread: dict[str, float] = Field(description="its standard deviation")
     experts: dict[str, Expert] = Field(min_length=1, description="by kind of damage")
-    slope: float = Field(1.0, gt=0, description="of the calibration of the largest log odds")
+    slope: float = Field(1.0, gt=0, description="of the calibration of the logarithm of all odds")
     offset: float = Field(0.0, description="of the same")
     provenance: dict[str, Any] = Field(default_factory=dict, description="what it was fitted on")
 
@@ -90,7 +90,7 @@ class Calibration(Settings):
         worries = self.worries(measures)
         if not worries:
             return 0.0
-        return float(expit(self.slope * max(worries.values()) + self.offset))
+        return float(expit(self.slope * _together(worries) + self.offset))
 
     def _standard(self, name: str, value: float) -> float:
         return (float(log_measure(value)) - self.centre[name]) / self.spread[name]
@@ -195,6 +195,11 @@ def log_measure(value: Any) -> Any:
 # ---- inside -------------------------------------------------------------------------------------
 
 
+def _together(worries: Mapping[str, float]) -> float:
+    """The logarithm of the sum of the experts' odds: one that is sure decides, doubts add up."""
+    return float(logsumexp(list(worries.values())))
+
+
 def _log_table(
     examples: Sequence[Example], names: Sequence[str]
 ) -> Float[np.ndarray, "examples measures"]:
@@ -237,9 +242,9 @@ def _logistic(
 
 
 def _calibrated(calibration: Calibration, examples: Sequence[Example]) -> Calibration:
-    """Make the largest log odds a probability (Platt 1999)."""
-    largest = [max(calibration.worries(one.measures).values()) for one in examples]
+    """Make the logarithm of all odds together a probability (Platt 1999)."""
+    odds = [_together(calibration.worries(one.measures)) for one in examples]
     truth = np.array([one.kind != "good" for one in examples], np.float64)
     shares = _shares(examples, PRIOR)
-    offset, slope = _logistic(np.array(largest)[:, None], truth, shares, 1e-4, lowest=0.05)
+    offset, slope = _logistic(np.array(odds)[:, None], truth, shares, 1e-4, lowest=0.05)
     return calibration.model_copy(update={"slope": float(slope[0]), "offset": offset})
