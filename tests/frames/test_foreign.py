@@ -126,7 +126,7 @@ KINDS = (NIFTI, NIFTI_GZ, STL, OBJ, PLY)
 @pytest.mark.parametrize(
     ("name", "content", "kind"),
     [
-        ("a.nii.gz", gzip.compress(b"x" * 400), NIFTI_GZ),
+        ("a.nii.gz", gzip.compress(b"x" * 400, mtime=0), NIFTI_GZ),
         ("A.NII", b"\0" * 344 + b"n+1\0" + b"\0" * 9, NIFTI),
         ("a.stl", b"solid", STL),
         ("a.obj", b"v 0 0 0", OBJ),
