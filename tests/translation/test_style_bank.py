@@ -134,6 +134,6 @@ def test_a_bank_that_cannot_be_is_refused(hospital, tmp_path):
         make_style_bank(one_look(), [hospital], tmp_path / "styles", SETTINGS)
     with pytest.raises(DataError, match="there is no"):
         make_style_bank(tinting(), [tmp_path / "none"], tmp_path / "styles", SETTINGS)
-    np.save(tmp_path / "a.npy", np.zeros((30, 30, 2), np.float32))
+    np.save(tmp_path / "a.npy", np.full((30, 30, 2), 0.5, np.float32))
     with pytest.raises(DataError, match="3 channels, got 2"):
         make_style_bank(tinting(), [tmp_path / "a.npy"], tmp_path / "styles", SETTINGS)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What unpaired methods share: judges that see only what counts, and refusals."""
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -30,7 +29,7 @@ class Judge(torch.nn.Module):
                 "non-saturating, least-squares or hinge, got wasserstein"
             )
         self.network = PatchDiscriminator(channels, settings)
-        start_normal(self.network, _first_deviation(settings))
+        start_normal(self.network)
         self._objective: ObjectiveName = objective
         self._together = settings.norm != "batch"
 
@@ -56,16 +55,6 @@ class Judge(torch.nn.Module):
         return judge_losses(
             self._objective, tuple(half[0] for half in halves), tuple(half[1] for half in halves)
         )
-
-
-def _first_deviation(settings: PatchSettings) -> float:
-    """Return the deviation of a judge's first weights.
-
-    The 0.02 of the papers goes with 64 channels. Without normalisation a narrower judge would pass
-    on so little of a picture that it learns nothing in thousands of steps; so it starts with the
-    gain of theirs.
-    """
-    return 0.02 if settings.norm != "none" else 0.02 * math.sqrt(max(1.0, 64 / settings.width))
 
 
 def counts_of(batch: Batch, channels: Channels) -> Float[Tensor, "batch 1 height width"]:

@@ -50,7 +50,9 @@ def test_the_score_is_the_formula():
     a = -1 + 2 * (np.log(0.201) + 2) / 0.5
     b = 0.3 + (np.log(0.101) - 0.5) / 2
     assert calibration.worries(measures) == pytest.approx({"a": a, "b": b})
-    assert calibration.score(measures) == pytest.approx(expit(1.5 * np.log(np.exp(a) + np.exp(b)) - 0.25))
+    assert calibration.score(measures) == pytest.approx(
+        expit(1.5 * np.log(np.exp(a) + np.exp(b)) - 0.25)
+    )
 
 
 def test_an_expert_without_its_measures_is_silent_and_nothing_measured_is_no_damage():
