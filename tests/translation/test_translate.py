@@ -313,6 +313,17 @@ def test_styles_are_borrowed_from_pictures_of_any_size(simulated, tmp_path):
     assert names["styles"] == ["red.png", "blue.jpg"]
 
 
+def test_the_dark_surround_of_a_lens_lends_no_style(simulated, tmp_path):
+    v, u = np.mgrid[:200, :200] - 99.5
+    inside = np.hypot(u, v) < 85
+    round_picture = np.where(inside[..., None], np.uint8([220, 120, 90]), np.uint8(0))
+    Image.fromarray(round_picture.astype(np.uint8)).save(tmp_path / "round.png")
+    path = str(tmp_path / "round.png")
+    translate_dataset(task(simulated, tmp_path / "out", style_from=[path], height=200))
+    wanted = 3 * (np.array([220, 120, 90]) / 127.5 - 1)
+    assert np.allclose(codes_of(tmp_path / "out")[0], wanted, atol=0.1)
+
+
 def test_steps_between_two_styles_are_even_and_have_both_ends(simulated, tmp_path):
     ends = [
         flat(tmp_path / "a.png", (250, 120, 60), (40, 40)),

@@ -32,8 +32,9 @@ class TintingTranslator(Translator):
         made = source[:, :3] * self.gain
         return made if style is None else made + 0.1 * style[:, :, None, None]
 
-    def style_of(self, picture):
-        return picture.mean(dim=(2, 3)) * 3
+    def style_of(self, picture, counts=None):
+        counts = torch.ones_like(picture[:, :1]) if counts is None else counts
+        return (picture * counts).sum(dim=(2, 3)) / counts.sum(dim=(2, 3)).clamp(min=1) * 3
 
 
 def tinting() -> ReadyTranslator:

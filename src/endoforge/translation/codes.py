@@ -51,7 +51,9 @@ class CodeTranslator(Translator):
         return made
 
     def style_of(
-        self, picture: Float[Tensor, "batch others height width"]
+        self,
+        picture: Float[Tensor, "batch others height width"],
+        counts: Float[Tensor, "batch 1 height width"] | None = None,
     ) -> Float[Tensor, "batch style"]:
         """Return the style codes of pictures of the target's look, of any size that is not tiny.
 
@@ -65,7 +67,7 @@ class CodeTranslator(Translator):
                 f"{self._smallest} px to read a style from, got {channels} channels and {width} x "
                 f"{height} px (width x height)"
             )
-        code: Tensor = self.style_encoder(picture)
+        code: Tensor = self.style_encoder(picture, counts)
         return code
 
 

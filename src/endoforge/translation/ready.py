@@ -8,7 +8,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 from torch import Tensor
 from torch.nn import functional
 
@@ -98,11 +98,16 @@ class ReadyTranslator:
 
     @torch.inference_mode()
     def style_of_values(
-        self, picture: Float32[np.ndarray, "channels height width"]
+        self,
+        picture: Float32[np.ndarray, "channels height width"],
+        counts: Bool[np.ndarray, "1 height width"],
     ) -> Float32[np.ndarray, " style"]:
-        """Return the style code of a picture in [-1, 1]; what does not count must be 0."""
-        values = torch.from_numpy(picture)[None].to(self.device)
-        code = self.translator.style_of(_padded(values, self.translator.divisor))
+        """Return the style code of the pixels of a picture, in [-1, 1], that count."""
+        values, mask = (
+            _padded(torch.from_numpy(one)[None].to(self.device), self.translator.divisor)
+            for one in (picture, counts.astype(np.float32))
+        )
+        code = self.translator.style_of(values, mask)
         return np.asarray(code[0].float().cpu().numpy())
 
     def refuse_without_styles(self) -> None:
@@ -124,9 +129,8 @@ class ReadyTranslator:
         size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
         how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         small = cv2.resize(picture, size, interpolation=how)
-        inside = content_mask(small)[..., None]
-        values = np.where(inside, small / np.float32(127.5) - np.float32(1), np.float32(0))
-        return self.style_of_values(np.ascontiguousarray(values.transpose(2, 0, 1), np.float32))
+        values = (small / np.float32(127.5) - np.float32(1)).transpose(2, 0, 1)
+        return self.style_of_values(np.ascontiguousarray(values), content_mask(small)[None])
 
 
 #: Builds a translator in the process where it runs; picklable by name, such as a

@@ -236,12 +236,11 @@ def group_colour(group: int) -> tuple[int, int, int]:
 def _codes_of(
     ready: ReadyTranslator, domain: Domain, settings: StyleBankSettings, progress: Progress | None
 ) -> Float32[np.ndarray, "pictures size"]:
-    """Codes of all pictures; what does not count is 0, as in training."""
+    """Codes of what counts in all pictures, as in training."""
     found = []
     with torch.inference_mode():
         for index in range(len(domain)):
-            picture = np.where(domain.counts(index), domain.picture(index), np.float32(0))
-            found.append(ready.style_of_values(picture))
+            found.append(ready.style_of_values(domain.picture(index), domain.counts(index)))
             if progress is not None:
                 progress(index + 1, len(domain))
     return np.stack(found).round(6).astype(np.float32)

@@ -56,9 +56,15 @@ class Translator(nn.Module):
         raise NotImplementedError
 
     def style_of(
-        self, picture: Float[Tensor, "batch others height width"]
+        self,
+        picture: Float[Tensor, "batch others height width"],
+        counts: Float[Tensor, "batch 1 height width"] | None = None,
     ) -> Float[Tensor, "batch style"]:
         """Return the style codes of pictures of the target's look, in [-1, 1].
+
+        Args:
+            picture: The pictures.
+            counts: 1 where a pixel counts; without it all do.
 
         Raises:
             ShapeError: The method has no styles.
