@@ -6,22 +6,19 @@ outside the content have no depth, and a picture without structure has none at a
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from endoforge.depth.predictor import DepthPredictor
-from endoforge.errors import DataError
-from endoforge.frames.content import ContentMask, content_mask
-from endoforge.frames.media.media import Media, Picture, Problem, open_media
-from endoforge.frames.media.video import writing_video
-from endoforge.frames.storage import write_atomically
+from endoforge.frames.content import content_mask
+from endoforge.frames.media.media import Picture, open_media
 from endoforge.serving.panels import Layout
+from endoforge.serving.passage import Passage
 from endoforge.serving.records import FrameRecord, RunRecord, model_facts, prepare_folder
 from endoforge.serving.results import Estimated, Lens, Results, write_frame
 from endoforge.serving.settings import RunSettings
@@ -94,15 +91,13 @@ def run_depth(
     predictor = _loaded(model, settings.device)
     adapter = load_adapter(settings.adapt, settings.device) if settings.adapt else None
     seen_by = predictor if adapter is None else AdaptedEstimator(predictor, adapter)
-    run = _Run(media, seen_by, Results(out, settings, lens, _expected(media, settings)), progress)
-    if media.kind == "picture":
-        run.work(None)
-    else:
-        write_atomically(out / "video.mp4", run.work)
+    passage = Passage(media, settings.limit, settings.panel_px)
+    run = _Run(passage, seen_by, Results(out, settings, lens, passage.expected), progress)
+    passage.work(out, run.draw)
     report = run.report(time.monotonic() - started)
     facts = None if adapter is None else adapter.facts
     record = RunRecord(settings, media, lens, model_facts(model, predictor), facts)
-    record.write(out, run.frames, run.problems, report.seconds)
+    record.write(out, run.frames, passage.problems, report.seconds)
     return report
 
 
@@ -138,43 +133,16 @@ def estimate(
 class _Run:
     """One run while it is under way."""
 
-    media: Media
+    passage: Passage
     predictor: Estimator
     results: Results
     progress: Progress | None
     frames: list[FrameRecord] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
 
-    def work(self, film: BinaryIO | None) -> None:
-        """Go through all pictures; draw them into the film when there is one."""
-        pictures = self._pictures()
-        first = next(pictures, None)
-        if first is None:
-            reasons = "; ".join(problem.reason for problem in self.problems[:3])
-            raise DataError(f"no picture of {self.media.path} can be used: {reasons or 'no frame'}")
-        height, width = first.image.shape[:2]
-        layout = Layout.fitting(width, height, self.results.settings.panel_px)
-        mask = ContentMask() if self.media.kind == "video" else None
-        if film is None:
-            self._one(first, mask, layout)
-            return
-        size = (layout.canvas_width, layout.canvas_height)
-        with writing_video(film, *size, self.media.frames_per_second) as writer:
-            for picture in chain([first], pictures):
-                writer.add(self._one(picture, mask, layout), picture.time_s)
-
-    def _pictures(self) -> Iterator[Picture]:
-        for item in self.media.read(self.results.settings.limit):
-            if isinstance(item, Problem):
-                self.problems.append(item)
-            else:
-                yield item
-
-    def _one(
-        self, picture: Picture, mask: ContentMask | None, layout: Layout
+    def draw(
+        self, picture: Picture, content: Bool[np.ndarray, "height width"], layout: Layout
     ) -> UInt8[np.ndarray, "canvas_height canvas_width 3"]:
         """Estimate, draw and write one picture; returns the drawing."""
-        content = mask.update(picture.image) if mask else content_mask(picture.image)
         estimated = Estimated(picture, *estimate(self.predictor, picture.image, content))
         drawing = estimated.drawn(self.results.scale, layout)
         number = len(self.frames)
@@ -184,23 +152,21 @@ class _Run:
         return drawing
 
     def report(self, seconds: float) -> RunReport:
-        refused = sum(problem.refused for problem in self.problems)
         doubtful = [frame for frame in self.frames if not frame.trusted]
-        warnings = [problem.reason for problem in self.problems]
+        warnings = [problem.reason for problem in self.passage.problems]
         if doubtful:
             warnings.append(
                 f"{len(doubtful)} of {len(self.frames)} pictures are not trusted and have no "
                 f"depth, the first is {doubtful[0].name}: {doubtful[0].reasons[0]}"
             )
         return RunReport(
-            self.results.out, len(self.frames), refused, len(doubtful), seconds, tuple(warnings)
+            self.results.out,
+            len(self.frames),
+            self.passage.refused,
+            len(doubtful),
+            seconds,
+            tuple(warnings),
         )
-
-
-def _expected(media: Media, settings: RunSettings) -> int | None:
-    if media.expected_frames is None or settings.limit is None:
-        return media.expected_frames or settings.limit
-    return min(media.expected_frames, settings.limit)
 
 
 def _loaded(model: str | Path | Estimator, device: Literal["auto", "cpu", "cuda"]) -> Estimator:

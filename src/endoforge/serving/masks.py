@@ -6,25 +6,22 @@ structure, have no class.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Bool, UInt8
 
-from endoforge.errors import DataError
-from endoforge.frames.content import ContentMask, content_mask
-from endoforge.frames.media.media import Media, Picture, Problem, open_media
-from endoforge.frames.media.video import writing_video
+from endoforge.frames.media.media import Picture, open_media
 from endoforge.frames.png import encode_png
 from endoforge.frames.storage import write_atomically, write_json
 from endoforge.segmentation.predictor import SegmentationPredictor
 from endoforge.serving.depth import Progress, RunReport
 from endoforge.serving.mask_panels import beside_its_masks
 from endoforge.serving.panels import Layout
+from endoforge.serving.passage import Passage
 from endoforge.serving.records import FORMAT_VERSION, model_facts, prepare_folder
 from endoforge.serving.results import wants_frame
 from endoforge.serving.settings import MaskSettings
@@ -92,11 +89,9 @@ def run_masks(
         if isinstance(model, str | Path)
         else model
     )
-    run = _Run(media, segmenter, out, settings, progress)
-    if media.kind == "picture":
-        run.work(None)
-    else:
-        write_atomically(out / "video.mp4", run.work)
+    passage = Passage(media, settings.limit, settings.panel_px)
+    run = _Run(passage, segmenter, out, settings, progress)
+    passage.work(out, run.draw)
     report = run.report(time.monotonic() - started)
     write_json(out / "manifest.json", run.manifest(model_facts(model, segmenter), report.seconds))
     return report
@@ -109,44 +104,17 @@ def run_masks(
 class _Run:
     """One run while it is under way."""
 
-    media: Media
+    passage: Passage
     segmenter: Segmenter
     out: Path
     settings: MaskSettings
     progress: Callable[[int, int], None] | None
     frames: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
 
-    def work(self, film: BinaryIO | None) -> None:
-        """Go through all pictures; draw them into the film when there is one."""
-        pictures = self._pictures()
-        first = next(pictures, None)
-        if first is None:
-            reasons = "; ".join(problem.reason for problem in self.problems[:3])
-            raise DataError(f"no picture of {self.media.path} can be used: {reasons or 'no frame'}")
-        height, width = first.image.shape[:2]
-        layout = Layout.fitting(width, height, self.settings.panel_px)
-        mask = ContentMask() if self.media.kind == "video" else None
-        if film is None:
-            self._one(first, mask, layout)
-            return
-        size = (layout.canvas_width, layout.canvas_height)
-        with writing_video(film, *size, self.media.frames_per_second) as writer:
-            for picture in chain([first], pictures):
-                writer.add(self._one(picture, mask, layout), picture.time_s)
-
-    def _pictures(self) -> Iterator[Picture]:
-        for item in self.media.read(self.settings.limit):
-            if isinstance(item, Problem):
-                self.problems.append(item)
-            else:
-                yield item
-
-    def _one(
-        self, picture: Picture, mask: ContentMask | None, layout: Layout
+    def draw(
+        self, picture: Picture, content: Bool[np.ndarray, "height width"], layout: Layout
     ) -> UInt8[np.ndarray, "canvas_height canvas_width 3"]:
         """Estimate, draw and write one picture; returns the drawing."""
-        content = mask.update(picture.image) if mask else content_mask(picture.image)
         reasons = reasons_not_to_trust(picture.image, content)
         label = np.full(content.shape, NO_CLASS, np.uint8)
         if not reasons:
@@ -155,7 +123,7 @@ class _Run:
         drawing = beside_its_masks(
             (picture.image, label), self.segmenter.classes, self.settings.opacity, layout, title
         )
-        number, total = len(self.frames), self._expected()
+        number, total = len(self.frames), self.passage.expected
         files = {"mask": f"masks/{picture.name}.png", "side_by_side": None}
         write_atomically(self.out / f"masks/{picture.name}.png", encode_png(label))
         if wants_frame(number, self.settings.stills, total):
@@ -167,10 +135,6 @@ class _Run:
             self.progress(number + 1, max(number + 1, total or 0))
         return drawing
 
-    def _expected(self) -> int | None:
-        known = [n for n in (self.media.expected_frames, self.settings.limit) if n is not None]
-        return min(known) if known else None
-
     def _shares(self, label: UInt8[np.ndarray, "height width"]) -> dict[str, float]:
         """Share of each class among the pixels that have one."""
         counts = np.bincount(label[label != NO_CLASS], minlength=len(self.segmenter.classes))
@@ -179,9 +143,8 @@ class _Run:
         return {name: round(count / total, 5) for name, count in pairs}
 
     def report(self, seconds: float) -> RunReport:
-        refused = sum(problem.refused for problem in self.problems)
         doubtful = [frame for frame in self.frames if frame["reasons"]]
-        warnings = [problem.reason for problem in self.problems]
+        warnings = [problem.reason for problem in self.passage.problems]
         if doubtful:
             first = doubtful[0]
             warnings.append(
@@ -189,21 +152,27 @@ class _Run:
                 f"masks, the first is {first['name']}: {first['reasons'][0]}"
             )
         return RunReport(
-            self.out, len(self.frames), refused, len(doubtful), seconds, tuple(warnings)
+            self.out,
+            len(self.frames),
+            self.passage.refused,
+            len(doubtful),
+            seconds,
+            tuple(warnings),
         )
 
     def manifest(self, model: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        media = self.passage.media
         return {
             "kind": MASKS_KIND,
             "format_version": FORMAT_VERSION,
             "complete": True,
             "note": NO_TRUTH,
-            "input": {"name": self.media.path.name, "kind": self.media.kind},
+            "input": {"name": media.path.name, "kind": media.kind},
             "model": dict(model),
             "classes": dict(enumerate(self.segmenter.classes)) | {NO_CLASS: "no class"},
             "settings": self.settings.model_dump(mode="json"),
-            "problems": [asdict(problem) for problem in self.problems],
-            "video": None if self.media.kind == "picture" else "video.mp4",
+            "problems": [asdict(problem) for problem in self.passage.problems],
+            "video": None if media.kind == "picture" else "video.mp4",
             "frames": self.frames,
             "seconds": round(seconds, 3),
             "versions": versions(),
