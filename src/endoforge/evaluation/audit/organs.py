@@ -19,8 +19,6 @@ Mask = Bool[np.ndarray, "height width"]
 _VISIBLE = 0.06
 #: Two sides of a border differ at least by this in the source, CIE Lab.
 _CONTRAST = 4.0
-#: Larger objects have no other side.
-_LARGEST_OBJECT = 0.25
 #: Fewer pixels say nothing.
 _FEWEST = 25
 #: Below this many pixels there is no fit of colours.
